@@ -1,0 +1,2 @@
+//! Runs on the board. No heap.
+#![no_std]
