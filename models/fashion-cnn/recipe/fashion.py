@@ -1,0 +1,153 @@
+"""fashion-cnn: the data, the architecture and the grid. Everything that decides a number is here."""
+
+import gzip
+import hashlib
+import math
+import pathlib
+
+import numpy as np
+
+# The grid: compound scaling of resolution (pixels a side), width (channels after the stem) and
+# depth (blocks a stage). The second line of sizes adds squeeze-excite to every block.
+SIZES = [
+    # name, resolution, width, depth, squeeze_excite
+    ("s0", 14, 4, 1, 0),
+    ("s1", 14, 8, 1, 0),
+    ("s2", 20, 8, 2, 0),
+    ("s3", 20, 16, 2, 0),
+    ("s4", 28, 16, 3, 0),
+    ("s5", 28, 32, 3, 0),
+    ("s1-se", 14, 8, 1, 1),
+    ("s3-se", 20, 16, 2, 1),
+]
+
+SEED = 20240
+CLASSES = ["t-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+EVALUATED = 2000
+SIDE = 28
+EPOCHS = 5
+BATCH = 128
+
+# Debian's dataset-fashion-mnist, 0.0~git20200523.55506a9-1: SHA-256 of the unpacked idx contents.
+FILES = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+
+
+def idx(folder, name, digests):
+    """One idx file (http://yann.lecun.com/exdb/mnist/) as an array of u8."""
+    raw = gzip.decompress((pathlib.Path(folder) / f"{name}.gz").read_bytes())
+    digests[name] = hashlib.sha256(raw).hexdigest()
+    rank = raw[3]
+    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank)]
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def resample(images, side):
+    """Area average from 28x28 to side x side in integers: the same bytes on every machine.
+
+    On a grid of lcm(28, side) units an input pixel covers `own` units and an output pixel `span`;
+    the mean over span x span units is rounded half up.
+    """
+    if side == SIDE:
+        return images
+    common = math.lcm(SIDE, side)
+    own, span = common // SIDE, common // side
+    weights = np.zeros((side, SIDE), np.int64)
+    for unit in range(common):
+        weights[unit // span, unit // own] += 1
+    total = np.einsum("ij,njk,lk->nil", weights, images.astype(np.int64), weights, optimize=True)
+    return ((total + span * span // 2) // (span * span)).astype(np.uint8)
+
+
+def load(folder):
+    """Training images and labels, evaluation images and labels, digests of the sources.
+
+    The split is the data set's own. From its 10,000 test images the evaluation set takes 200 of each
+    class, those with the smallest SHA-256 of their pixels, leaving out every image that also occurs
+    in the training half or twice in the test half. Classes alternate, so that every prefix is balanced.
+    """
+    digests = {}
+    x = idx(folder, "train-images-idx3-ubyte", digests)
+    y = idx(folder, "train-labels-idx1-ubyte", digests)
+    tx = idx(folder, "t10k-images-idx3-ubyte", digests)
+    ty = idx(folder, "t10k-labels-idx1-ubyte", digests)
+    seen = {hashlib.sha256(i.tobytes()).digest() for i in x}
+    by_class = [[] for _ in CLASSES]
+    left_out = 0
+    for k, image in enumerate(tx):
+        digest = hashlib.sha256(image.tobytes()).digest()
+        if digest in seen:
+            left_out += 1
+            continue
+        seen.add(digest)
+        by_class[ty[k]].append((digest, k))
+    each = EVALUATED // len(CLASSES)
+    ranked = [sorted(c)[:each] for c in by_class]
+    chosen = [ranked[c][r][1] for r in range(each) for c in range(len(CLASSES))]
+    return x, y, tx[chosen], ty[chosen], digests, left_out
+
+
+def network(resolution, width, depth, squeeze_excite, batch=None):
+    """Stem, two stages of depthwise-separable blocks with residual adds, one pooled map, logits.
+
+    Plain layers only: the whole-map mean is an average pool and a reshape, since not every engine
+    computes TFLite's MEAN.
+    """
+    import keras
+    from keras import layers as L
+
+    def norm(x):
+        return L.BatchNormalization(momentum=0.9, epsilon=1e-3)(x)
+
+    def squeeze(x):
+        side, channels = x.shape[1], x.shape[3]
+        s = L.AveragePooling2D(side)(x)
+        s = L.Conv2D(max(4, channels // 4), 1, activation="relu")(s)
+        s = L.Conv2D(channels, 1, activation="sigmoid")(s)
+        return L.Multiply()([x, s])
+
+    def block(x, channels, stride):
+        y = L.DepthwiseConv2D(3, stride, "same", use_bias=False)(x)
+        y = L.ReLU()(norm(y))
+        if squeeze_excite:
+            y = squeeze(y)
+        y = norm(L.Conv2D(channels, 1, use_bias=False)(y))
+        if stride == 1 and x.shape[3] == channels:
+            y = L.Add()([x, y])
+        return L.ReLU()(y)
+
+    inputs = L.Input((resolution, resolution, 1), batch_size=batch)
+    x = L.ReLU()(norm(L.Conv2D(width, 3, 2, "same", use_bias=False)(inputs)))
+    for _ in range(depth):
+        x = block(x, width, 1)
+    x = block(x, 2 * width, 2)
+    for _ in range(depth):
+        x = block(x, 2 * width, 1)
+    x = L.AveragePooling2D(x.shape[1])(x)
+    x = L.Reshape((2 * width,))(x)
+    return keras.Model(inputs, L.Dense(len(CLASSES))(x))
+
+
+def train(size, x, y, out):
+    """Train one size from its seed; weights go to `out`."""
+    import keras
+    import tensorflow as tf
+
+    name, resolution, width, depth, squeeze_excite = size
+    keras.utils.set_random_seed(SEED)
+    model = network(resolution, width, depth, squeeze_excite)
+    images = resample(x, resolution).astype(np.float32)[..., None] / np.float32(255)
+    steps = EPOCHS * (len(images) // BATCH)
+    model.compile(
+        optimizer=keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(6e-3, steps), weight_decay=1e-4),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    data = tf.data.Dataset.from_tensor_slices((images, y.astype(np.int32)))
+    data = data.shuffle(len(images), seed=SEED).batch(BATCH, drop_remainder=True).prefetch(2)
+    model.fit(data, epochs=EPOCHS, verbose=2)
+    model.save_weights(out)
