@@ -313,3 +313,6 @@ pub struct Rejected<'a> {
     /// Whether bytes were dropped because the line was too long.
     pub overlong: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@
 //! * [`frame`]: one frame on the line, and the [`frame::Deframer`] that finds frames in a byte stream;
 //! * [`link`]: a session over such a line, in which every message arrives exactly once and in order;
 //! * [`message`]: what the two sides say to each other;
-//! * [`batch`]: many readings in one message, at little more than their entropy.
+//! * [`batch`]: many readings in one message, at little more than their entropy;
+//! * [`container`]: the dataset and golden vector files that a board reads.
 //!
 //! # Version
 //!
@@ -29,6 +30,7 @@
 
 pub mod batch;
 pub mod bits;
+pub mod container;
 pub mod digest;
 pub mod frame;
 pub mod link;
