@@ -91,12 +91,21 @@ pub trait Engine {
     /// A sentence for a person.
     type Error: Display;
 
-    /// Makes `model` (whose hash is `digest`) ready, replacing the one before. It may use `memory_bytes` of
-    /// memory; zero for what the board has.
+    /// Tries an artefact of the store where it can do no harm, before it is loaded. Not timed. A platform that
+    /// has no such place accepts everything.
+    ///
+    /// # Errors
+    /// In the engine's words, when the model cannot be trusted.
+    fn vet(&mut self, digest: Digest, memory_bytes: u64) -> Result<(), Self::Error> {
+        let _ = (digest, memory_bytes);
+        Ok(())
+    }
+
+    /// Makes `model` ready, replacing the one before. It may use `memory_bytes` of memory; zero for what the board has.
     ///
     /// # Errors
     /// In the engine's words, when the model cannot be run. Nothing is loaded then.
-    fn load(&mut self, digest: Digest, model: &[u8], memory_bytes: u64) -> Result<(), Self::Error>;
+    fn load(&mut self, model: &[u8], memory_bytes: u64) -> Result<(), Self::Error>;
 
     /// Frees the model.
     fn unload(&mut self);

@@ -235,6 +235,9 @@ impl Trial {
                 return Err(Failure::ArtefactMissing(digest));
             }
         }
+        engine
+            .vet(self.spec.model, self.spec.memory_bytes)
+            .map_err(engine_failure)?;
         self.before_bytes = vitals.watch_memory();
         let model = store
             .bytes(self.spec.model)

@@ -1,1 +1,12 @@
-//! In preparation.
+//! TFLite models on tract. Runs on the board, needs std.
+//!
+//! [`Model::load`] checks a `.tflite` flatbuffer and prepares it; [`Model::input_mut`],
+//! [`Model::run`] and [`Model::output`] then move raw little-endian tensor bytes in and out.
+
+mod error;
+mod model;
+mod tensor;
+
+pub use error::{LoadError, RunError};
+pub use model::{Limits, Model, OperatorTime};
+pub use tensor::{DType, Quantization, TensorInfo};

@@ -1,1 +1,42 @@
-//! In preparation.
+//! The runner for Linux boards: `scalebench-core` over termios, tract and the file system. Runs on the board.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`serial`] | the line: a tty in raw mode |
+//! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds |
+//! | [`engine`] | tract, behind a [`quarantine`] that survives models which crash |
+//! | [`store`] | artefacts on disk, by hash |
+//! | [`vitals`] | frequency, temperature, memory from `/sys` and `/proc` |
+//! | [`log`] | defmt frames, kept until the session sends them |
+//! | [`identity`] | what this board is |
+
+pub mod clock;
+pub mod engine;
+pub mod identity;
+pub mod log;
+mod options;
+pub mod quarantine;
+pub mod serial;
+pub mod store;
+pub mod vitals;
+
+pub use options::main;
+
+/// Name of the hidden subcommand under which the host tool carries this runner.
+pub const SUBCOMMAND: &str = "__runner";
+
+use scalebench_core::board::{Board, NoRails};
+
+/// A Linux board.
+#[derive(Clone, Copy, Debug)]
+pub enum Linux {}
+
+impl Board for Linux {
+    type Clock = clock::Monotonic;
+    type Line = serial::Serial;
+    type Engine = engine::Tract;
+    type Store = store::Folder;
+    type Rails = NoRails;
+    type Log = log::Ring;
+    type Vitals = vitals::Linux;
+}
