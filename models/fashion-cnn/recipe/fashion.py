@@ -23,6 +23,7 @@ SIZES = [
 
 SEED = 20240
 CLASSES = ["t-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+RUN_TIME = "not measured as a whole"
 EVALUATED = 2000
 SIDE = 28
 EPOCHS = 5
@@ -151,3 +152,12 @@ def train(size, x, y, out):
     data = data.shuffle(len(images), seed=SEED).batch(BATCH, drop_remainder=True).prefetch(2)
     model.fit(data, epochs=EPOCHS, verbose=2)
     model.save_weights(out)
+
+
+def trained(size, weights):
+    """The Keras model with batch 1 and softmax, holding the weights that `train` wrote."""
+    import keras
+
+    model = network(*size[1:], batch=1)
+    model.load_weights(weights)
+    return keras.Model(model.inputs, keras.layers.Softmax()(model.outputs[0]))

@@ -1,0 +1,169 @@
+"""What every recipe does after training: convert, measure, write files and manifest, check them again."""
+
+import argparse
+import hashlib
+import json
+import os
+
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# The matrices of the smallest nets are too small to share: a second BLAS thread only spins.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+
+import containers  # noqa: E402
+import reference  # noqa: E402
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def convert(model, samples):
+    """The float and the full-integer .tflite of a Keras model with batch 1.
+
+    `samples` are real inputs of the training split; they set the activation ranges.
+    """
+    import tensorflow as tf
+
+    float32 = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter.representative_dataset = lambda: ([sample] for sample in samples)
+    return {"float32": float32, "int8": converter.convert()}
+
+
+def cost(model):
+    """Parameters and multiply-accumulates of a Keras model, batch normalisation folded away."""
+    import keras
+
+    parameters = macs = 0
+    for layer in model.layers:
+        if not isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)):
+            continue
+        weights = int(np.prod(layer.weights[0].shape))
+        shape = layer.output.shape
+        positions = int(np.prod(shape[1:-1])) if len(shape) == 4 else 1
+        parameters += weights + int(shape[-1])
+        macs += weights * positions
+    return parameters, macs
+
+
+def text(value):
+    """A TOML basic string."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def figure(value):
+    return text(value) if isinstance(value, str) else repr(value)
+
+
+def table(values):
+    return "{ " + ", ".join(f"{k} = {figure(v)}" for k, v in values.items()) + " }"
+
+
+class Files:
+    """Files of a family; keeps what the manifest must say of each."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def put(self, name, data):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return table({"file": name, "sha256": sha256(data), "bytes": len(data)})
+
+
+def build(files, name, content, stored_golden, spec, dataset, tolerance, keys):
+    """Write one precision of one variant; returns its manifest table and its quality."""
+    precision, model = name[1], reference.Model(content)
+    stem = f"{name[0]}.{precision}"
+    scale, offset = spec
+    vectors = []
+    for sample in stored_golden:
+        tensor = model.quantise(sample.astype(np.float32) * scale + offset)
+        vectors.append(([tensor], [model.run(tensor).copy()]))
+    quality = reference.quality(model, dataset)
+    lines = [
+        f"[variant.{precision}]",
+        "model = " + files.put(f"weights/{stem}.tflite", content),
+        "golden = " + files.put(f"golden/{stem}.sbgv", containers.write_golden(vectors)),
+        f"vectors = {len(vectors)}",
+        "tolerance = " + table({"steps": 0} if precision == "int8" else tolerance),
+        "quality = " + table({k: round(quality[k], 6) for k in keys}),
+    ]
+    # How far the interpreter's fast kernels are off, as a yardstick for the tolerance.
+    fast = reference.Model(content, reference.OpResolverType.AUTO)
+    off = max(
+        float(np.abs(fast.run(i[0]).astype(np.float64) - o[0].astype(np.float64)).max()) for i, o in vectors
+    )
+    return lines, quality, off
+
+
+def packages(recipe):
+    """The pinned requirements as a TOML list."""
+    lines = (recipe / "requirements.txt").read_text().split()
+    return text([line for line in lines if "==" in line])
+
+
+def write_manifest(folder, head, variants):
+    """Variants in order of MACs below `head`."""
+    body = "\n".join(line for _, lines in sorted(variants, key=lambda v: v[0]) for line in lines)
+    (folder / "family.toml").write_text(head + body + "\n")
+
+
+def check(folder, expected):
+    """Reproduce from the committed files: hashes, golden outputs, quality. `expected` maps file to data."""
+    import tomllib
+
+    manifest = tomllib.loads((folder / "family.toml").read_text())
+    wrong = 0
+
+    def claim(what, holds):
+        nonlocal wrong
+        if not holds:
+            wrong += 1
+            print(f"WRONG {what}", flush=True)
+
+    for name, data in expected.items():
+        claim(f"{name}: bytes differ from what the sources give", (folder / name).read_bytes() == data)
+    datasets = {}
+    for entry in manifest["dataset"]:
+        raw = (folder / entry["artefact"]["file"]).read_bytes()
+        claim(f"{entry['name']}: hash", sha256(raw) == entry["artefact"]["sha256"])
+        datasets[entry["name"]] = containers.read_dataset(raw)
+    for variant in manifest["variant"]:
+        for precision in ("float32", "int8"):
+            where, entry = f"{variant['name']} {precision}", variant[precision]
+            content = (folder / entry["model"]["file"]).read_bytes()
+            golden = (folder / entry["golden"]["file"]).read_bytes()
+            claim(f"{where}: model hash", sha256(content) == entry["model"]["sha256"])
+            claim(f"{where}: golden hash", sha256(golden) == entry["golden"]["sha256"])
+            model = reference.Model(content)
+            for ins, outs in containers.read_golden(golden):
+                found = model.run(ins[0].reshape(model.input["shape"])).reshape(-1)
+                if precision == "int8":
+                    same = (found == outs[0]).all()
+                else:
+                    limit = entry["tolerance"]["absolute"] + entry["tolerance"]["relative"] * np.abs(outs[0])
+                    same = (np.abs(found - outs[0]) <= limit).all()
+                claim(f"{where}: golden output", same)
+            found = reference.quality(model, datasets[variant["dataset"]])
+            for metric, stated in entry["quality"].items():
+                claim(f"{where}: {metric} is {found[metric]}, stated {stated}",
+                      abs(found[metric] - stated) <= 1e-6 * max(1, abs(stated)))
+        print(f"checked {variant['name']}", flush=True)
+    print("all reproduced" if not wrong else f"{wrong} claims wrong")
+    return wrong
+
+
+def arguments(doc):
+    ap = argparse.ArgumentParser(description=doc)
+    ap.add_argument("--check", action="store_true", help="reproduce data hashes, golden outputs and quality, write nothing")
+    ap.add_argument("--keep", action="store_true", help="keep weights of an earlier run found in recipe/.work")
+    return ap.parse_args()
