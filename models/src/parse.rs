@@ -132,6 +132,7 @@ fn hint(quoted: &[&str]) -> String {
     };
     let near = known
         .iter()
+        .rev() // of equals `max_by` takes the last, and the first known is wanted
         .map(|k| (strsim::jaro_winkler(wrong, k), k))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
