@@ -1,2 +1,40 @@
-//! In preparation.
-fn main() {}
+//! `scalebench`, the command line tool.
+
+mod cli;
+mod commands;
+mod failure;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use failure::code;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The runner's own command line; the host starts itself with it to be its own board.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|word| word == scalebench_runner::SUBCOMMAND)
+    {
+        // Ends with the host, also when that is killed. Where it cannot be had, the closed line does it.
+        let _ =
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+        return scalebench_runner::main(arguments);
+    }
+    let result = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args),
+        Command::Replay(args) => commands::replay::replay(&args),
+        Command::Boards(args) => commands::lists::boards(&args),
+        Command::Models(args) => commands::lists::models(&args),
+        Command::Link(args) => commands::link::link(&args),
+        Command::Completions { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "scalebench", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        code(&error)
+    })
+}

@@ -1,0 +1,274 @@
+//! What a board file says. Every struct is one TOML table, every field one key.
+
+use serde::Deserialize;
+
+/// A board.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Board {
+    /// Version of this schema, 1.
+    pub schema: u32,
+    /// Name, the same as the file's: `a-z 0-9 -`.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// Real, emulated or virtual.
+    pub kind: Kind,
+    /// Target triple the runner is built for; the host's own if absent.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// CPU features the runner may use, in rustc's words.
+    #[serde(default)]
+    pub cpu_features: Vec<String>,
+    /// Anything a reader should know.
+    #[serde(default)]
+    pub notes: String,
+    /// The serial line.
+    pub serial: Serial,
+    /// How the runner gets there.
+    #[serde(default)]
+    pub deploy: Option<Deploy>,
+    /// The CPU clock.
+    #[serde(default)]
+    pub clock: Clock,
+    /// Temperature and throttling.
+    #[serde(default)]
+    pub thermal: Thermal,
+    /// A pin that is high during windows, for an external meter.
+    #[serde(default)]
+    pub trigger: Option<Trigger>,
+    /// How rails add up to what the board draws.
+    #[serde(default)]
+    pub total: Total,
+    /// Power rails.
+    #[serde(default, rename = "rail")]
+    pub rails: Vec<Rail>,
+    /// Where every fact here comes from.
+    #[serde(rename = "source")]
+    pub sources: Vec<Source>,
+}
+
+impl Board {
+    /// A board of which nothing is known but that it has a serial port.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            schema: 1,
+            name: "serial".to_owned(),
+            title: "Board at a serial port".to_owned(),
+            kind: Kind::Real,
+            target: None,
+            cpu_features: Vec::new(),
+            notes: String::new(),
+            serial: Serial {
+                baud: 921_600,
+                host: None,
+                board: None,
+            },
+            deploy: None,
+            clock: Clock::default(),
+            thermal: Thermal::default(),
+            trigger: None,
+            total: Total::default(),
+            rails: Vec::new(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// What a board's figures are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A board on a desk.
+    Real,
+    /// An emulator: its latencies are no board's latencies.
+    Emulated,
+    /// A process on the host: its latencies are the host's.
+    Virtual,
+}
+
+impl Kind {
+    /// The word in a board file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Emulated => "emulated",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
+/// The serial line, both ends.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serial {
+    /// Bits per second.
+    pub baud: u32,
+    /// Device at the host; absent where it depends on the adapter.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// Device on the board.
+    #[serde(default)]
+    pub board: Option<String>,
+}
+
+/// How the runner gets onto the board.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deploy {
+    /// Ways that work, the best first.
+    pub methods: Vec<DeployMethod>,
+    /// Load address or file names its boot loader wants, in its own words.
+    #[serde(default)]
+    pub boot: Vec<String>,
+    /// Additional kernel command line.
+    #[serde(default)]
+    pub command_line: String,
+}
+
+/// A way to get the runner onto a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeployMethod {
+    /// Files for a card or flash, booted into the runner.
+    Image,
+    /// Copied to a running Linux.
+    Ssh,
+    /// Loaded by an emulator.
+    Qemu,
+}
+
+/// Knobs of the CPU clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// Governor for measuring.
+    #[serde(default)]
+    pub governor: Option<String>,
+    /// Highest clock in kHz.
+    #[serde(default)]
+    pub max_khz: Option<u32>,
+    /// Core to measure on.
+    #[serde(default)]
+    pub core: Option<u32>,
+}
+
+/// Temperature and throttling.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thermal {
+    /// Names of thermal zones, as in `/sys/class/thermal/*/type`.
+    #[serde(default)]
+    pub zones: Vec<String>,
+    /// File that tells about throttling.
+    #[serde(default)]
+    pub throttle: Option<String>,
+}
+
+/// A pin that is high during windows.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// GPIO character device.
+    pub chip: String,
+    /// Line of it.
+    pub line: u32,
+    /// Where it is found on the board.
+    #[serde(default)]
+    pub pin: String,
+}
+
+/// How rails add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Total {
+    /// No rail measures all of the board.
+    #[default]
+    None,
+    /// The first rail is the board's input.
+    Input,
+    /// All rails together.
+    Sum,
+}
+
+/// A power rail.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rail {
+    /// Its name, as the schematic has it.
+    pub name: String,
+    /// What measures it.
+    pub source: RailSource,
+}
+
+/// What measures a rail: a sensor on a bus, or what the kernel offers.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum RailSource {
+    /// A sensor that the runner reads itself.
+    Bus(Bus),
+    /// Names of a hwmon device and of its channels.
+    Hwmon {
+        /// Content of its `name` file.
+        device: String,
+        /// Channel number of `in*_input` and `curr*_input`.
+        channel: u32,
+    },
+    /// A zone of the powercap framework.
+    Powercap {
+        /// Content of its `name` file.
+        zone: String,
+    },
+}
+
+/// A sensor on an I²C bus.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bus {
+    /// Type.
+    pub sensor: Sensor,
+    /// Bus device.
+    pub bus: String,
+    /// Seven-bit address.
+    pub address: u8,
+    /// Channel, with several.
+    #[serde(default)]
+    pub channel: u8,
+    /// Shunt in milliohms.
+    pub shunt_milliohm: f64,
+    /// Its relative tolerance.
+    pub tolerance: f64,
+}
+
+/// Power sensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sensor {
+    /// Texas Instruments INA219.
+    Ina219,
+    /// Texas Instruments INA226.
+    Ina226,
+    /// Texas Instruments INA228.
+    Ina228,
+    /// Texas Instruments INA238.
+    Ina238,
+    /// Texas Instruments INA260.
+    Ina260,
+    /// Texas Instruments INA3221.
+    Ina3221,
+}
+
+/// Where facts come from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Which facts.
+    pub what: String,
+    /// Document, section.
+    pub title: String,
+    /// Where to find it.
+    #[serde(default)]
+    pub url: String,
+}

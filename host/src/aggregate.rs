@@ -1,0 +1,401 @@
+//! From deliveries to results. Pure: a live run and a replay are the same computation.
+
+use crate::plan::{Plan, PlannedTrial};
+use crate::receiver::Delivery;
+use crate::results::{
+    Board, GoldenResult, QualityResult, Received, RunResults, Status, TrialResult,
+};
+use crate::session::event;
+use crate::stats;
+use crate::text::escaped;
+use crate::windows::{Timed, latency, window_result};
+use scalebench_models::Metric;
+use scalebench_wire::batch::{Predictor, Rows};
+use scalebench_wire::frame::Kind;
+use scalebench_wire::link::LinkStats;
+use scalebench_wire::message::{BoardInfo, Event, Failure, Metrics, Quality};
+use std::collections::BTreeMap;
+
+const MOST_PRINTED: usize = 100;
+/// No window of ours has more readings than this.
+const MOST_READINGS: usize = 16 << 20;
+
+/// The state of a run, as told by its board.
+#[derive(Debug)]
+pub struct Aggregate {
+    plan: Plan,
+    results: RunResults,
+    ticks_per_second: u64,
+    under_way: Option<UnderWay>,
+}
+
+#[derive(Debug, Default)]
+struct UnderWay {
+    trial: usize,
+    result: TrialResult,
+    windows: Vec<Timed>,
+    unit_log2: u8,
+    activation_bytes: u64,
+    outcomes: u32,
+    outcomes_crc: u32,
+    quality: Option<Quality>,
+}
+
+impl Aggregate {
+    /// Nothing measured yet.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        let pending = |trial: &PlannedTrial| TrialResult {
+            trial: trial.trial,
+            ..TrialResult::default()
+        };
+        let results = RunResults {
+            trials: plan.trials.iter().map(pending).collect(),
+            ..RunResults::default()
+        };
+        Self {
+            plan,
+            results,
+            ticks_per_second: 1_000_000_000,
+            under_way: None,
+        }
+    }
+
+    /// What is measured.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What is known now; `link` are the receiver's counts. A trial under way counts as lost.
+    #[must_use]
+    pub fn results(&self, link: LinkStats) -> RunResults {
+        let mut results = self.results.clone();
+        results.link = Received {
+            accepted: link.received,
+            repeated: link.repeated,
+            rejected: link.rejected,
+        };
+        results
+    }
+
+    /// How one trial stands.
+    #[must_use]
+    pub fn status(&self, trial: u32) -> Option<&Status> {
+        let result = self.results.trials.get(trial as usize)?;
+        Some(&result.status)
+    }
+
+    /// Results of one trial.
+    #[must_use]
+    pub fn trial(&self, trial: u32) -> Option<&TrialResult> {
+        self.results.trials.get(trial as usize)
+    }
+
+    /// Takes in the next delivery.
+    pub fn deliver(&mut self, delivery: &Delivery<'_>) {
+        match delivery {
+            Delivery::Opened(welcome) => {
+                self.under_way = None;
+                self.ticks_per_second = welcome.board.clock.ticks_per_second.max(1);
+                self.results.board = Some(board(&welcome.board));
+            }
+            Delivery::Restarted => {
+                self.under_way = None;
+                self.results.restarts += 1;
+            }
+            Delivery::Printed(text) => {
+                if self.results.printed.len() < MOST_PRINTED {
+                    self.results.printed.push(text.clone());
+                }
+            }
+            Delivery::Message(kind, body) => self.message(*kind, body),
+            Delivery::Waiting(_) | Delivery::Version(_) => {}
+        }
+    }
+
+    fn message(&mut self, kind: Kind, body: &[u8]) {
+        let taken = match kind {
+            Kind::Event => match event(kind, body) {
+                Some(event) => self.event(event),
+                None => None,
+            },
+            Kind::Timings => self.timings(body),
+            Kind::Outcomes => self.outcomes(body),
+            Kind::Log => {
+                self.results.log_bytes += body.len() as u64;
+                Some(())
+            }
+            Kind::Power => {
+                self.results.power_frames += 1;
+                Some(())
+            }
+            _ => Some(()),
+        };
+        if taken.is_none() {
+            self.results.odd_messages += 1;
+        }
+    }
+
+    /// `None`: the event does not belong here.
+    fn event(&mut self, event: Event) -> Option<()> {
+        let ns = self.ns();
+        match event {
+            Event::TrialBegun { trial } => {
+                let result = self.results.trials.get_mut(trial as usize)?;
+                let attempts = result.attempts.saturating_add(1);
+                *result = TrialResult {
+                    trial,
+                    status: Status::Lost, // until it ends
+                    attempts,
+                    ..TrialResult::default()
+                };
+                self.under_way = Some(UnderWay {
+                    trial: trial as usize,
+                    result: result.clone(),
+                    ..UnderWay::default()
+                });
+            }
+            Event::Loaded(loaded) => {
+                let now = self.under_way.as_mut()?;
+                now.result.load_ns = Some(loaded.ticks as f64 * ns);
+                now.activation_bytes = loaded.activation_bytes;
+            }
+            Event::Checked(checked) => {
+                self.under_way.as_mut()?.result.golden = Some(GoldenResult {
+                    vectors: checked.vectors,
+                    values: checked.values,
+                    beyond: checked.beyond,
+                    worst: shown(checked.worst.into()),
+                });
+            }
+            Event::Cold { ticks } => {
+                self.under_way.as_mut()?.result.cold_ns = Some(ticks as f64 * ns);
+            }
+            Event::Calibrated(calibrated) => {
+                let now = self.under_way.as_mut()?;
+                now.unit_log2 = calibrated.unit_log2;
+                now.result.stride = Some(calibrated.stride);
+            }
+            Event::Window(window) => {
+                let now = self.under_way.as_mut()?;
+                now.windows
+                    .retain(|timed| timed.window.window != window.window);
+                now.windows.push(Timed::new(window));
+            }
+            Event::WindowSent { window, readings } => {
+                let now = self.under_way.as_mut()?;
+                let timed = now.windows.last_mut()?;
+                if timed.window.window != window {
+                    return None;
+                }
+                timed.sent = Some(readings);
+            }
+            Event::Quality(quality) => self.under_way.as_mut()?.quality = Some(quality),
+            Event::TrialEnded {
+                trial,
+                failure,
+                peak_bytes,
+                before_bytes,
+                ..
+            } => {
+                let now = self.under_way.take()?;
+                if now.trial != trial as usize {
+                    return None;
+                }
+                let planned = self.plan.trials.get(now.trial)?;
+                let memory = (peak_bytes > 0).then(|| peak_bytes.saturating_sub(before_bytes));
+                let result = finished(planned, now, failure, memory, ns);
+                *self.results.trials.get_mut(trial as usize)? = result;
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn timings(&mut self, body: &[u8]) -> Option<()> {
+        let now = self.under_way.as_mut()?;
+        let timed = now.windows.last_mut()?;
+        let rows = Rows::<1>::new(body, [Predictor::Level]).ok()?;
+        if rows.first as usize != timed.readings.len() {
+            timed.broken = true;
+        }
+        for row in rows {
+            let Ok([value]) = row else {
+                timed.broken = true;
+                break;
+            };
+            match u32::try_from(value) {
+                Ok(value) if timed.readings.len() < MOST_READINGS => timed.readings.push(value),
+                _ => timed.broken = true,
+            }
+        }
+        Some(())
+    }
+
+    fn outcomes(&mut self, body: &[u8]) -> Option<()> {
+        let now = self.under_way.as_mut()?;
+        let rows = Rows::<1>::new(body, [Predictor::Previous]).ok()?;
+        for row in rows {
+            let [value] = row.ok()?;
+            now.outcomes = now.outcomes.saturating_add(1);
+            let mut chained = [0; 12];
+            chained[..4].copy_from_slice(&now.outcomes_crc.to_le_bytes());
+            chained[4..].copy_from_slice(&value.to_le_bytes());
+            now.outcomes_crc = scalebench_wire::frame::crc32(&chained);
+        }
+        Some(())
+    }
+
+    fn ns(&self) -> f64 {
+        1e9 / self.ticks_per_second as f64
+    }
+}
+
+fn finished(
+    planned: &PlannedTrial,
+    now: UnderWay,
+    failure: Option<Failure>,
+    peak_bytes: Option<u64>,
+    ns: f64,
+) -> TrialResult {
+    let mut result = now.result;
+    result.peak_bytes = peak_bytes;
+    result.activation_bytes = (now.activation_bytes > 0).then_some(now.activation_bytes);
+    result.status = failure.map_or(Status::Done, |failure| status(&failure, &result));
+    let unit = ns * f64::from(now.unit_log2.min(62)).exp2();
+    result.windows = now
+        .windows
+        .iter()
+        .map(|timed| window_result(timed, unit, ns))
+        .collect();
+    let (quality, samples) = (
+        now.quality,
+        now.quality.map_or(0, |quality| quality.samples),
+    );
+    result.quality = quality.map(|quality| QualityResult {
+        value: metrics(&quality.metrics)
+            .get(planned.metric.word())
+            .copied(),
+        interval: interval(planned.metric, &quality),
+        samples,
+        outcomes: now.outcomes,
+        outcomes_crc: now.outcomes_crc,
+        outputs_match: quality.outputs_match,
+        metrics: metrics(&quality.metrics),
+    });
+    let beyond = result.golden.map_or(0, |golden| golden.beyond);
+    let withheld = if beyond > 0 || matches!(result.status, Status::Unfaithful(_)) {
+        Some("outputs differ from the golden vectors".to_owned())
+    } else if result.status != Status::Done {
+        Some("the trial did not end well".to_owned())
+    } else if result.golden.is_none() {
+        Some("outputs were not compared with golden vectors".to_owned())
+    } else if quality.is_some_and(|quality| !quality.outputs_match) {
+        Some("timed outputs differ from those of the accuracy pass".to_owned())
+    } else {
+        result.latency = latency(&now.windows, &result.windows, unit);
+        result
+            .latency
+            .is_none()
+            .then(|| "every window is void".to_owned())
+    };
+    result.latency_withheld = withheld;
+    result
+}
+
+fn status(failure: &Failure, result: &TrialResult) -> Status {
+    match failure {
+        Failure::ArtefactMissing(digest) => Status::Failed(format!(
+            "the board misses artefact {digest}: run again, it will be uploaded"
+        )),
+        Failure::Engine(text) => {
+            let text = escaped(text);
+            if text.contains("not yet executable on this engine") {
+                Status::NotExecutable(text)
+            } else {
+                Status::Failed(text)
+            }
+        }
+        Failure::Data(text) => Status::Failed(escaped(text)),
+        Failure::Fidelity => {
+            let counts = result.golden.map_or(String::new(), |golden| {
+                format!(" in {} of {} values", golden.beyond, golden.values)
+            });
+            Status::Unfaithful(format!("outputs differ from the golden vectors{counts}"))
+        }
+        Failure::Aborted => Status::Lost,
+        Failure::Schedule => Status::Failed("the board refuses the plan's windows".to_owned()),
+        _ => Status::Failed("a reason this host does not know: update the host".to_owned()),
+    }
+}
+
+/// A float as JSON can hold it: no infinity, no NaN.
+fn shown(value: f64) -> f64 {
+    if value.is_finite() { value } else { f64::MAX }
+}
+
+fn metrics(metrics: &Metrics) -> BTreeMap<String, f64> {
+    let named: Vec<(Metric, Option<f64>)> = match *metrics {
+        Metrics::Classification {
+            top1,
+            top5,
+            log_loss,
+            auc,
+        } => vec![
+            (Metric::Top1, Some(top1)),
+            (Metric::Top5, Some(top5)),
+            (Metric::LogLoss, log_loss),
+            (Metric::Auc, auc),
+        ],
+        Metrics::Regression { mae, mse, r2 } => vec![
+            (Metric::Mae, Some(mae)),
+            (Metric::Mse, Some(mse)),
+            (Metric::Rmse, Some(mse.sqrt())),
+            (Metric::R2, Some(r2)),
+        ],
+        _ => Vec::new(),
+    };
+    named
+        .into_iter()
+        .filter_map(|(metric, value)| {
+            Some((metric.word().to_owned(), value.filter(|v| v.is_finite())?))
+        })
+        .collect()
+}
+
+fn interval(metric: Metric, quality: &Quality) -> Option<stats::Interval> {
+    match (metric, quality.metrics) {
+        (Metric::Top1, Metrics::Classification { top1, .. }) => {
+            stats::wilson(top1, quality.samples)
+        }
+        (Metric::Top5, Metrics::Classification { top5, .. }) => {
+            stats::wilson(top5, quality.samples)
+        }
+        (Metric::R2, Metrics::Regression { r2, .. }) => stats::r2_interval(r2, quality.samples),
+        _ => None,
+    }
+}
+
+fn board(info: &BoardInfo) -> Board {
+    let clock = info.clock;
+    let ns = 1e9 / clock.ticks_per_second.max(1) as f64;
+    Board {
+        runner: escaped(&info.runner),
+        target: escaped(&info.target),
+        machine: escaped(&info.machine),
+        system: escaped(&info.system),
+        engine: escaped(&info.engine),
+        build_id: info
+            .build_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        memory_bytes: info.memory_bytes,
+        emulated: info.emulated,
+        ticks_per_second: clock.ticks_per_second,
+        resolution_ns: f64::from(clock.resolution_ticks) * ns,
+        clock_read_ns: f64::from(clock.read_ps) / 1e3,
+        harness_ns: f64::from(clock.harness_ps) / 1e3,
+    }
+}

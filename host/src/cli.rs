@@ -1,0 +1,217 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use scalebench::plan::Thoroughness;
+use scalebench_models::Precision;
+use std::path::PathBuf;
+
+/// Measures what each step up in model size buys in accuracy and costs in compute, latency and memory,
+/// on the board at the other end of a serial cable.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+Begin with
+    scalebench run                                  all families on this machine's own virtual board
+    scalebench run --port /dev/ttyUSB0              the same on a board at a serial port
+    scalebench run --family diamonds-mlp --plan full   one family, thoroughly
+
+Exit codes
+    0  everything was measured
+    1  some trials failed or were lost; the others are reported
+    2  a wrong argument, or a file that is not what it should be
+    3  the board cannot be reached, or was lost
+    4  runner and host speak different protocol versions
+    5  something on this machine: disk, permissions";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bench families on a board and write a run folder with a report
+    #[command(after_help = RUN)]
+    Run(Box<RunArgs>),
+    /// Work out the results of a run again from its capture alone
+    #[command(after_help = REPLAY)]
+    Replay(ReplayArgs),
+    /// List the boards that are known and the serial ports found here
+    Boards(JsonArgs),
+    /// List families and their variants
+    Models(ModelsArgs),
+    /// Test a cable: goodput, errors, round trip, best speed
+    #[command(after_help = LINK)]
+    Link(LinkArgs),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const RUN: &str = "\
+Examples
+    scalebench run
+        every shipped family, on the virtual board, in minutes
+    scalebench run --port /dev/ttyUSB0 --baud 921600 --plan default
+        a board that runs scalebench-runner, windows of one second
+    scalebench run --family fashion-cnn --variant s1 --variant s2 --precision float32
+        only these
+    scalebench run --resume runs/2026-01-31T101500Z-local
+        go on with a run that was cut short";
+
+const REPLAY: &str = "\
+Examples
+    scalebench replay runs/2026-01-31T101500Z-local
+        prints the table and writes report.html again
+    scalebench replay --json runs/2026-01-31T101500Z-local
+        prints the results as JSON, byte for byte those of run.json";
+
+const LINK: &str = "\
+Examples
+    scalebench link --port /dev/ttyUSB0
+        the cable at its present speed
+    scalebench link --port /dev/ttyUSB0 --best
+        also tries higher speeds, and says which is best";
+
+#[derive(Debug, Args)]
+pub(crate) struct JsonArgs {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<ModelsAction>,
+    /// Folder of families [default: the shipped one, or $SCALEBENCH_MODELS]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) models: Option<PathBuf>,
+    /// Print JSON instead of a table
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsAction {
+    /// List families and their variants (the same as no word at all)
+    List,
+    /// Check every file of every family against its manifest
+    Check,
+}
+
+/// Where the board is.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Board file to use [default: local, this machine's virtual board]
+    #[arg(long, value_name = "BOARD")]
+    pub(crate) board: Option<String>,
+    /// Serial port of the board [default: the board file's; none for the virtual board]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) port: Option<PathBuf>,
+    /// Bits per second [default: the board file's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_200..=12_000_000))]
+    pub(crate) baud: Option<u32>,
+    /// Where the virtual board keeps its artefacts [default: the user's cache]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Command that starts another runner for the virtual board, such as an emulator and a runner
+    #[arg(long, value_name = "COMMAND", hide_short_help = true)]
+    pub(crate) runner: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Only this family; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) family: Vec<String>,
+    /// Only this variant, as `variant` or `family/variant`; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Vec<String>,
+    /// Only this precision: float32, int8 or dynamic; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = precision)]
+    pub(crate) precision: Vec<Precision>,
+    /// How thorough
+    #[arg(long, value_enum, default_value = "quick")]
+    pub(crate) plan: Thoroughness,
+    /// What the order of the trials is drawn from [default: drawn, and recorded]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Windows a trial [default: the plan's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) windows: Option<u8>,
+    /// Milliseconds a window lasts at least [default: the plan's]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=600_000))]
+    pub(crate) window_ms: Option<u32>,
+    /// Run folder to write [default: runs/<time>-<board>]
+    #[arg(short, long, value_name = "DIR", conflicts_with = "resume")]
+    pub(crate) output: Option<PathBuf>,
+    /// Go on with a run that was cut short; its plan is kept
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms"]
+    )]
+    pub(crate) resume: Option<PathBuf>,
+    /// Folder of families [default: the shipped one, or $SCALEBENCH_MODELS]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
+    /// ELF of the board's runner, whose strings decode its log [default: this program]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) elf: Option<PathBuf>,
+    /// Print the results as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress, only the result
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+fn precision(word: &str) -> Result<Precision, String> {
+    let known = Precision::ALL
+        .iter()
+        .find(|precision| precision.word() == word);
+    known
+        .copied()
+        .ok_or_else(|| "choose float32, int8 or dynamic".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Run folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Print the results as JSON instead of a table, and write nothing
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkArgs {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Bytes to send through the line [default: three seconds' worth]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_024..=100_000_000))]
+    pub(crate) bytes: Option<u32>,
+    /// Also try higher speeds, as far as both ends can
+    #[arg(long)]
+    pub(crate) best: bool,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,157 @@
+//! `scalebench boards` and `scalebench models`
+
+use crate::cli::{JsonArgs, ModelsAction, ModelsArgs};
+use anyhow::Result;
+use comfy_table::Cell;
+use scalebench::store::json;
+use scalebench::table::{plain, right};
+use scalebench::{plan, port, units};
+use serde::Serialize;
+use std::io::Write;
+use std::process::ExitCode;
+
+#[derive(Serialize)]
+struct BoardRow {
+    name: String,
+    title: String,
+    kind: &'static str,
+    target: Option<String>,
+    baud: u32,
+    rails: usize,
+}
+
+#[derive(Serialize)]
+struct Boards {
+    boards: Vec<BoardRow>,
+    serial_ports: Vec<String>,
+}
+
+pub(crate) fn boards(args: &JsonArgs) -> Result<ExitCode> {
+    let rows = scalebench_boards::load_all(&scalebench_boards::root())?;
+    let list = Boards {
+        boards: rows
+            .into_iter()
+            .map(|board| BoardRow {
+                name: board.name,
+                title: board.title,
+                kind: board.kind.word(),
+                target: board.target,
+                baud: board.serial.baud,
+                rails: board.rails.len(),
+            })
+            .collect(),
+        serial_ports: port::found()
+            .iter()
+            .map(|path| scalebench::text::escaped(&path.display().to_string()))
+            .collect(),
+    };
+    if args.json {
+        std::io::stdout().write_all(&json(&list))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = plain(&["board", "what it is", "kind", "target", "baud", "rails"]);
+    for board in &list.boards {
+        table.add_row([
+            Cell::new(&board.name),
+            Cell::new(&board.title),
+            Cell::new(board.kind),
+            Cell::new(board.target.as_deref().unwrap_or("this machine's")),
+            right(board.baud),
+            right(board.rails),
+        ]);
+    }
+    println!("{table}");
+    if list.serial_ports.is_empty() {
+        println!("no serial ports found: plug in a USB serial cable to reach a board");
+    } else {
+        println!("serial ports found: {}", list.serial_ports.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct VariantRow {
+    family: String,
+    variant: String,
+    precisions: Vec<&'static str>,
+    parameters: u64,
+    macs: u64,
+    bytes: u64,
+    metric: &'static str,
+    reference_quality: Option<f64>,
+    #[serde(skip)]
+    quality: String,
+}
+
+pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
+    let families = plan::families(args.models.as_deref())?;
+    if matches!(args.action, Some(ModelsAction::Check)) {
+        for family in &families {
+            family.validate()?;
+            println!(
+                "{}: every file is what the manifest says",
+                family.manifest.name
+            );
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut rows = Vec::new();
+    for family in &families {
+        let metric = family.manifest.quality.metric;
+        for variant in &family.manifest.variants {
+            let builds: Vec<_> = variant.builds().collect();
+            let reference = builds
+                .first()
+                .and_then(|(_, build)| build.quality.get(&metric).copied());
+            rows.push(VariantRow {
+                family: family.manifest.name.clone(),
+                variant: variant.name.clone(),
+                precisions: builds
+                    .iter()
+                    .map(|(precision, _)| precision.word())
+                    .collect(),
+                parameters: variant.parameters,
+                macs: variant.macs,
+                bytes: builds.first().map_or(0, |(_, build)| build.model.bytes),
+                metric: metric.word(),
+                reference_quality: reference,
+                quality: reference.map_or_else(
+                    || "–".to_owned(),
+                    |value| {
+                        format!(
+                            "{} {}",
+                            units::metric_name(metric),
+                            units::quality(metric, value)
+                        )
+                    },
+                ),
+            });
+        }
+    }
+    if args.json {
+        std::io::stdout().write_all(&json(&rows))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = plain(&[
+        "family",
+        "variant",
+        "precisions",
+        "parameters",
+        "MACs",
+        "model",
+        "reference quality",
+    ]);
+    for row in &rows {
+        table.add_row([
+            Cell::new(&row.family),
+            Cell::new(&row.variant),
+            Cell::new(row.precisions.join(", ")),
+            right(units::count(row.parameters)),
+            right(units::count(row.macs)),
+            right(units::bytes(row.bytes)),
+            right(&row.quality),
+        ]);
+    }
+    println!("{table}");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,8 @@
+//! What each command does.
+
+pub(crate) mod link;
+pub(crate) mod lists;
+mod place;
+pub(crate) mod replay;
+pub(crate) mod run;
+mod show;

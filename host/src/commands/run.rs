@@ -1,0 +1,289 @@
+//! `scalebench run`
+
+use super::place::{Reached, board_name, reach};
+use super::show;
+use crate::cli::RunArgs;
+use anyhow::{Context, Result};
+use scalebench::aggregate::Aggregate;
+use scalebench::capture::Writer;
+use scalebench::collect::{Bench, Collector};
+use scalebench::logs::{Sink, Strings};
+use scalebench::plan::{self, Plan, Wishes};
+use scalebench::progress::Watch;
+use scalebench::receiver::Receiver;
+use scalebench::session::{Patience, Session};
+use scalebench::store::{Connection, Machine, RunFile, RunFolder, SCHEMA, json, now_utc};
+use scalebench::{report, table};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A run that is about to begin, or to go on.
+struct Begun {
+    folder: RunFolder,
+    file: RunFile,
+    aggregate: Aggregate,
+    receiver: Receiver,
+    capture: Writer,
+}
+
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let families = plan::families(args.models.as_deref())?;
+    // What can be refused without a board is refused before one is started.
+    let prepared = match &args.resume {
+        Some(_) => None,
+        None => Some(new_plan(args, &families)?),
+    };
+    let resumed = match &args.resume {
+        Some(dir) => Some(RunFolder::open(dir)?.replay()?),
+        None => None,
+    };
+    let mut reached = reach(&args.place)?;
+    let begun = match (prepared, resumed) {
+        (Some(plan), _) => begin(args, plan, &reached)?,
+        (None, _) => go_on(args, &reached)?,
+    };
+    let sources = begun.aggregate.plan().sources(&families);
+    let ui = show::Ui::new(args.quiet);
+    let watch = ui.watch();
+    let Begun {
+        folder,
+        mut file,
+        aggregate,
+        receiver,
+        capture,
+    } = begun;
+    file.connection.baud = reached.baud;
+    folder.save(&file)?;
+    let logs = log_sink(args, &reached, &folder, &watch);
+    let (path, baud) = (reached.path.clone(), reached.baud);
+    let session = Session::new(
+        reached.port,
+        baud,
+        receiver,
+        Some(capture),
+        Patience::default(),
+        Collector::new(aggregate, watch.clone(), logs),
+    );
+    let mut trouble = None;
+    let mut refusals = BTreeMap::new();
+    let outcome = {
+        let mut save = |session: &Session<Collector>, refused: &BTreeMap<u32, String>| {
+            update(&mut file, session);
+            refusals.clone_from(refused);
+            if let Err(error) = folder.save(&file) {
+                trouble.get_or_insert(error);
+            }
+        };
+        let mut bench = Bench {
+            session,
+            sources: &sources,
+            port: path,
+            baud,
+            watch: watch.clone(),
+            save: &mut save,
+            refused: BTreeMap::new(),
+        };
+        let outcome = bench.run();
+        (bench.save)(&bench.session, &bench.refused);
+        outcome
+    };
+    drop(watch);
+    ui.finish();
+    let complaints = reached.virtual_board.take().map(|board| board.complaints());
+    if let Some(error) = trouble {
+        return Err(error.into());
+    }
+    finish(&folder, &mut file, outcome.is_ok())?;
+    if args.json {
+        print(&json(&file.results))?;
+    } else {
+        println!("{}", table::trials(&file, &refusals));
+        println!("{}", show::closing(&file, &refusals, folder.dir(), args));
+    }
+    if let Err(error) = outcome {
+        let resume = format!(
+            "`scalebench run --resume {}` goes on",
+            folder.dir().display()
+        );
+        let said = complaints
+            .filter(|complaints| !complaints.is_empty())
+            .map_or(String::new(), |complaints| {
+                format!("; the runner said: {complaints}")
+            });
+        eprintln!("{resume}{said}");
+        return Err(error.into());
+    }
+    let failed = file
+        .results
+        .trials
+        .iter()
+        .any(|trial| trial.status.is_failure());
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+fn new_plan(args: &RunArgs, families: &[scalebench_models::Family]) -> Result<Plan> {
+    let seed = match args.seed {
+        Some(seed) => seed,
+        // Short enough to be typed again.
+        None => u64::from(
+            getrandom::u32().context("the system gives no random number: name one with --seed")?,
+        ),
+    };
+    let wishes = Wishes {
+        board: board_name(&args.place).to_owned(),
+        thoroughness: args.plan,
+        families: args.family.clone(),
+        variants: args.variant.clone(),
+        precisions: args.precision.clone(),
+        seed,
+        windows: args.windows,
+        window_ms: args.window_ms,
+    };
+    Ok(Plan::new(&wishes, families)?)
+}
+
+fn begin(args: &RunArgs, plan: Plan, reached: &Reached) -> Result<Begun> {
+    let started = now_utc();
+    let dir = args
+        .output
+        .clone()
+        .unwrap_or_else(|| default_dir(&started, &plan.board));
+    let folder = RunFolder::create(&dir)?;
+    let capture =
+        Writer::create(&folder.capture(), &serde_json::to_vec(&plan)?).map_err(|source| {
+            scalebench::store::StoreError::Io {
+                path: folder.capture(),
+                source,
+            }
+        })?;
+    let aggregate = Aggregate::new(plan.clone());
+    let file = RunFile {
+        schema: SCHEMA,
+        scalebench: env!("CARGO_PKG_VERSION").to_owned(),
+        started,
+        complete: false,
+        host: Machine::here(),
+        connection: connection(reached),
+        results: aggregate.results(Default::default()),
+        plan,
+        capture_sha256: None,
+    };
+    Ok(Begun {
+        folder,
+        file,
+        aggregate,
+        receiver: Receiver::new(),
+        capture,
+    })
+}
+
+fn go_on(args: &RunArgs, reached: &Reached) -> Result<Begun> {
+    let dir = args.resume.as_deref().unwrap_or(Path::new("."));
+    let folder = RunFolder::open(dir)?;
+    let replayed = folder.replay()?;
+    let results = replayed.results();
+    let mut file = folder.load().unwrap_or_else(|_| RunFile {
+        schema: SCHEMA,
+        scalebench: env!("CARGO_PKG_VERSION").to_owned(),
+        started: now_utc(),
+        complete: false,
+        host: Machine::here(),
+        connection: connection(reached),
+        plan: replayed.aggregate.plan().clone(),
+        results: results.clone(),
+        capture_sha256: None,
+    });
+    file.results = results;
+    file.complete = false;
+    file.capture_sha256 = None;
+    let capture = Writer::append(&folder.capture(), replayed.sound).map_err(|source| {
+        scalebench::store::StoreError::Io {
+            path: folder.capture(),
+            source,
+        }
+    })?;
+    Ok(Begun {
+        folder,
+        file,
+        aggregate: replayed.aggregate,
+        receiver: replayed.receiver,
+        capture,
+    })
+}
+
+fn connection(reached: &Reached) -> Connection {
+    Connection {
+        port: if reached.virtual_board.is_some() {
+            "virtual".to_owned()
+        } else {
+            scalebench::text::escaped(&reached.path.display().to_string())
+        },
+        baud: reached.baud,
+        is_virtual: reached.virtual_board.is_some(),
+        ..Connection::default()
+    }
+}
+
+/// `runs/<time>-<board>`, and with a number behind it when there is one already.
+fn default_dir(started: &str, board: &str) -> PathBuf {
+    let time: String = started.chars().filter(|c| *c != ':').collect();
+    let base = format!("{time}-{board}");
+    (1..)
+        .map(|n| match n {
+            1 => base.clone(),
+            n => format!("{base}-{n}"),
+        })
+        .map(|name| Path::new("runs").join(name))
+        .find(|dir| !dir.exists())
+        .unwrap_or_else(|| Path::new("runs").join(base))
+}
+
+/// Log strings are a help, not a condition: without them the log stays in the capture.
+fn log_sink(args: &RunArgs, reached: &Reached, folder: &RunFolder, watch: &Watch) -> Option<Sink> {
+    let elf = match (&args.elf, &reached.virtual_board) {
+        (Some(elf), _) => elf.clone(),
+        (None, Some(_)) => std::env::current_exe().ok()?,
+        (None, None) => return None,
+    };
+    let sink = Strings::load(&elf)
+        .map_err(|error| error.to_string())
+        .and_then(|strings| {
+            Sink::append(strings, &folder.dir().join("log.txt")).map_err(|error| error.to_string())
+        });
+    match sink {
+        Ok(sink) => Some(sink),
+        Err(error) => {
+            watch.tell(scalebench::progress::Progress::Note(format!(
+                "no log: {error}"
+            )));
+            None
+        }
+    }
+}
+
+fn update(file: &mut RunFile, session: &Session<Collector>) {
+    let counts = session.counts();
+    file.results = session.observer.aggregate.results(counts);
+    file.connection.link = counts;
+    file.connection.bytes_received = session.bytes();
+    file.complete = file
+        .results
+        .trials
+        .iter()
+        .all(|trial| trial.status.is_final());
+}
+
+fn finish(folder: &RunFolder, file: &mut RunFile, well: bool) -> Result<()> {
+    if well {
+        file.capture_sha256 = Some(folder.capture_sha256()?);
+    }
+    folder.save(file)?;
+    folder.write(&folder.report(), report::page(file).as_bytes())?;
+    Ok(())
+}
+
+fn print(bytes: &[u8]) -> Result<()> {
+    std::io::Write::write_all(&mut std::io::stdout(), bytes)?;
+    Ok(())
+}

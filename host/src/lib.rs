@@ -1,0 +1,39 @@
+//! The host: runs on the laptop at the other end of the serial cable.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`plan`] | families × variants × precisions on a board, in a recorded random order |
+//! | [`provision`] | uploads what the board does not hold |
+//! | [`collect`] | asks for trials, takes in readings, survives restarts |
+//! | [`session`], [`receiver`], [`port`] | the line to the board |
+//! | [`virtual_board`] | the board that is this machine |
+//! | [`capture`], [`store`] | every raw byte, and the run folder |
+//! | [`aggregate`], [`results`], [`stats`] | from bytes to figures; live and in replay the same |
+//! | [`logs`] | the board's log |
+//! | [`report`], [`table`], [`units`] | figures for people |
+//! | [`cable`] | tests of a line |
+
+pub mod aggregate;
+pub mod cable;
+pub mod capture;
+pub mod collect;
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod fake_board;
+pub mod logs;
+pub mod plan;
+pub mod port;
+pub mod progress;
+pub mod provision;
+pub mod receiver;
+pub mod report;
+pub mod results;
+pub mod session;
+pub mod stats;
+pub mod store;
+pub mod table;
+pub mod text;
+pub mod units;
+pub mod virtual_board;
+mod windows;

@@ -1,0 +1,335 @@
+//! Scatter charts as inline SVG, coloured by the page's style sheet so that light and dark both work.
+
+use crate::stats::pareto;
+use crate::units;
+use maud::{Markup, html};
+use scalebench_models::Metric;
+
+const WIDTH: f64 = 540.0;
+const HEIGHT: f64 = 340.0;
+const LEFT: f64 = 62.0;
+const RIGHT: f64 = 18.0;
+const TOP: f64 = 14.0;
+const BOTTOM: f64 = 46.0;
+/// Height of a label and mean width of its characters, for keeping labels apart.
+const LABEL: (f64, f64) = (14.0, 6.6);
+
+/// What the logarithmic x axis shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Axis {
+    /// Nanoseconds.
+    Time,
+    /// Operations.
+    Count,
+}
+
+impl Axis {
+    fn tick(self, value: f64) -> String {
+        match self {
+            Self::Time => units::time(value).replace(".00 ", " ").replace(".0 ", " "),
+            Self::Count => units::count(value as u64)
+                .replace(".00 ", " ")
+                .replace(".0 ", " "),
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Time => "median latency, logarithmic",
+            Self::Count => "multiply-accumulates of an inference, logarithmic",
+        }
+    }
+}
+
+/// A variant.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Point {
+    pub(crate) label: String,
+    pub(crate) series: &'static str,
+    /// Low end, value, high end.
+    pub(crate) x: [f64; 3],
+    /// Low end, value, high end.
+    pub(crate) y: [f64; 3],
+    pub(crate) tip: String,
+}
+
+pub(crate) struct Chart<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) axis: Axis,
+    pub(crate) points: &'a [Point],
+    pub(crate) lower_is_better: bool,
+    pub(crate) metric: Option<Metric>,
+}
+
+/// A range of values and the pixels it covers.
+#[derive(Clone, Copy)]
+struct Scale {
+    from: f64,
+    to: f64,
+    at: f64,
+    length: f64,
+}
+
+impl Scale {
+    fn place(self, value: f64) -> f64 {
+        let share = (value - self.from) / (self.to - self.from);
+        self.at + share.clamp(-0.02, 1.02) * self.length
+    }
+}
+
+impl Chart<'_> {
+    pub(crate) fn draw(&self) -> Markup {
+        let good = |point: &Point| {
+            if self.lower_is_better {
+                -point.y[1]
+            } else {
+                point.y[1]
+            }
+        };
+        let costs: Vec<(f64, f64)> = self.points.iter().map(|p| (p.x[1], good(p))).collect();
+        let unbeaten = pareto(&costs);
+        html! {
+            figure {
+                figcaption { (self.title) }
+                @if self.points.is_empty() {
+                    p.muted { "Nothing to show: no variant has both figures." }
+                } @else {
+                    svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.title) {
+                        (self.inside(&unbeaten))
+                    }
+                    (self.legend())
+                }
+            }
+        }
+    }
+
+    fn inside(&self, unbeaten: &[bool]) -> Markup {
+        let (x_low, x_high) = range(self.points.iter().flat_map(|p| p.x).map(f64::log10), 0.06);
+        let (y_low, y_high) = range(self.points.iter().flat_map(|p| p.y), 0.08);
+        let x = Scale {
+            from: x_low,
+            to: x_high,
+            at: LEFT,
+            length: WIDTH - LEFT - RIGHT,
+        };
+        let y = Scale {
+            from: y_low,
+            to: y_high,
+            at: HEIGHT - BOTTOM,
+            length: TOP + BOTTOM - HEIGHT,
+        };
+        let place = |point: &Point| (x.place(point.x[1].log10()), y.place(point.y[1]));
+        let mut front: Vec<(f64, f64)> = self
+            .points
+            .iter()
+            .zip(unbeaten)
+            .filter(|(_, kept)| **kept)
+            .map(|(point, _)| place(point))
+            .collect();
+        front.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let labels = self.labels(unbeaten, &place);
+        html! {
+            @for value in y_ticks(y_low, y_high) {
+                @let at = y.place(value);
+                line.grid x1=(px(LEFT)) x2=(px(WIDTH - RIGHT)) y1=(px(at)) y2=(px(at)) {}
+                text.tick x=(px(LEFT - 8.0)) y=(px(at + 4.0)) text-anchor="end" { (self.y_tick(value)) }
+            }
+            @for value in x_ticks(x_low, x_high) {
+                @let at = x.place(value.log10());
+                line.grid x1=(px(at)) x2=(px(at)) y1=(px(TOP)) y2=(px(HEIGHT - BOTTOM)) {}
+                text.tick x=(px(at)) y=(px(HEIGHT - BOTTOM + 18.0)) text-anchor="middle" { (self.axis.tick(value)) }
+            }
+            text.tick x=(px(LEFT + x.length / 2.0)) y=(px(HEIGHT - 8.0)) text-anchor="middle" { (self.axis.title()) }
+            path.front d=(steps(&front)) {}
+            @for (point, kept) in self.points.iter().zip(unbeaten) {
+                @let (cx, cy) = place(point);
+                g class=(format!("point {}", point.series)) {
+                    title { (point.tip) }
+                    line.error x1=(px(cx)) x2=(px(cx)) y1=(px(y.place(point.y[0]))) y2=(px(y.place(point.y[2]))) {}
+                    line.error x1=(px(x.place(point.x[0].log10()))) x2=(px(x.place(point.x[2].log10()))) y1=(px(cy)) y2=(px(cy)) {}
+                    circle.beaten[!kept] cx=(px(cx)) cy=(px(cy)) r="5.5" {}
+                }
+            }
+            @for (text, at) in labels {
+                text.label x=(px(at.0)) y=(px(at.1)) { (text) }
+            }
+        }
+    }
+
+    /// Labels of the unbeaten points, where they cover neither a point nor each other.
+    fn labels(
+        &self,
+        unbeaten: &[bool],
+        place: &dyn Fn(&Point) -> (f64, f64),
+    ) -> Vec<(String, (f64, f64))> {
+        let mut taken: Vec<[f64; 4]> = self
+            .points
+            .iter()
+            .map(|point| {
+                let (x, y) = place(point);
+                [x - 6.0, y - 6.0, x + 6.0, y + 6.0]
+            })
+            .collect();
+        let mut labels = Vec::new();
+        for (point, _) in self.points.iter().zip(unbeaten).filter(|(_, kept)| **kept) {
+            let (x, y) = place(point);
+            let width = LABEL.1 * point.label.chars().count() as f64;
+            let spots = [
+                (-width - 9.0, -7.0),
+                (9.0, 17.0),
+                (-width / 2.0, -11.0),
+                (9.0, -7.0),
+                (-width - 9.0, 17.0),
+            ];
+            for (dx, dy) in spots {
+                let (left, base) = (x + dx, y + dy);
+                let area = [left, base - LABEL.0 + 3.0, left + width, base + 3.0];
+                let inside = area[0] > LEFT
+                    && area[2] < WIDTH - 2.0
+                    && area[1] > 0.0
+                    && area[3] < HEIGHT - BOTTOM;
+                let free = taken
+                    .iter()
+                    .all(|t| area[2] < t[0] || area[0] > t[2] || area[3] < t[1] || area[1] > t[3]);
+                if inside && free {
+                    taken.push(area);
+                    labels.push((point.label.clone(), (left, base)));
+                    break;
+                }
+            }
+        }
+        labels
+    }
+
+    fn y_tick(&self, value: f64) -> String {
+        match self.metric {
+            Some(metric) if units::is_share(metric) => format!("{} %", trimmed(value * 100.0)),
+            _ => trimmed(value),
+        }
+    }
+
+    fn legend(&self) -> Markup {
+        let mut series: Vec<&str> = self.points.iter().map(|point| point.series).collect();
+        series.sort_unstable();
+        series.dedup();
+        html! {
+            p.legend {
+                @for name in series {
+                    span class=(format!("key {name}")) { (name) }
+                }
+                span.key.pareto { "not beaten: nothing is both better and cheaper" }
+            }
+        }
+    }
+}
+
+/// A number with no more digits than it needs.
+fn trimmed(value: f64) -> String {
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The range of values with a margin on both sides; never empty.
+fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+            (low.min(v), high.max(v))
+        });
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let width = high - low;
+    let margin = if width > 0.0 {
+        width * margin
+    } else {
+        (low.abs() * 0.05).max(0.05)
+    };
+    (low - margin, high + margin)
+}
+
+/// Four to eight round values in a range.
+fn y_ticks(low: f64, high: f64) -> Vec<f64> {
+    let rough = (high - low) / 5.0;
+    let unit = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * unit)
+        .find(|step| *step >= rough)
+        .unwrap_or(unit);
+    let first = (low / step).ceil() as i64;
+    (0..12)
+        .map(|i| (first + i) as f64 * step)
+        .take_while(|value| *value <= high)
+        .collect()
+}
+
+/// Powers of ten between two logarithms; with less than two decades 1, 2 and 5 of each.
+fn x_ticks(low: f64, high: f64) -> Vec<f64> {
+    let factors: &[f64] = match high - low {
+        width if width > 3.0 => &[1.0],
+        width if width > 0.8 => &[1.0, 2.0, 5.0],
+        _ => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+    };
+    let mut ticks = Vec::new();
+    let (first, last) = (
+        low.floor().clamp(-30.0, 30.0) as i32,
+        high.ceil().clamp(-30.0, 30.0) as i32,
+    );
+    for power in first..=last {
+        for factor in factors {
+            let value = factor * 10_f64.powi(power);
+            if (low..=high).contains(&value.log10()) {
+                ticks.push(value);
+            }
+        }
+    }
+    // Seven fit side by side.
+    let skip = ticks.len().div_ceil(7).max(1);
+    ticks.into_iter().step_by(skip).collect()
+}
+
+/// The Pareto front as steps.
+fn steps(front: &[(f64, f64)]) -> String {
+    let mut path = String::new();
+    for (at, (x, y)) in front.iter().enumerate() {
+        if at == 0 {
+            path = format!("M{} {}", px(*x), px(*y));
+        } else {
+            path += &format!("H{}V{}", px(*x), px(*y));
+        }
+    }
+    path
+}
+
+fn px(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        assert_eq!(
+            y_ticks(0.77, 0.93)
+                .iter()
+                .map(|v| trimmed(*v))
+                .collect::<Vec<_>>(),
+            ["0.8", "0.85", "0.9"]
+        );
+        assert_eq!(x_ticks(3.0, 7.2), [1e3, 1e4, 1e5, 1e6, 1e7]);
+        for (low, high) in [(0.0, 0.1), (2.9, 4.1), (5.0, 11.0)] {
+            let count = x_ticks(low, high).len();
+            assert!((1..=8).contains(&count), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_single_point_has_a_range() {
+        let (low, high) = range([0.5].into_iter(), 0.1);
+        assert!(low < 0.5 && high > 0.5);
+        assert_eq!(range(std::iter::empty(), 0.1), (0.0, 1.0));
+    }
+}

@@ -1,0 +1,188 @@
+//! What stands below the figures: remarks, where they come from, how the line did.
+
+use super::Row;
+use crate::store::RunFile;
+use crate::{table, units};
+use maud::{Markup, html};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reasons of everything that has no figure, void windows, and what the board printed.
+pub(crate) fn remarks(file: &RunFile) -> Markup {
+    let mut remarks = table::remarks(file, &BTreeMap::new());
+    for (planned, result) in table::ordered(file) {
+        for window in result.windows.iter().filter(|window| window.void.is_some()) {
+            let reason = window.void.as_deref().unwrap_or_default();
+            remarks.push(format!(
+                "{} window {}: void, {reason}",
+                planned.label(),
+                window.window + 1
+            ));
+        }
+    }
+    if file.results.restarts > 0 {
+        let restarts = crate::text::counted(file.results.restarts as usize, "time");
+        remarks.push(format!("the board restarted {restarts} during the run"));
+    }
+    remarks.extend(
+        file.results
+            .printed
+            .iter()
+            .map(|text| format!("the board printed: {text}")),
+    );
+    html! {
+        @if !remarks.is_empty() {
+            section {
+                h2 { "Remarks" }
+                ul.remarks { @for remark in &remarks { li { (remark) } } }
+            }
+        }
+    }
+}
+
+/// Where the figures come from.
+pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
+    html! {
+        section {
+            h2 { "Where this comes from" }
+            div.columns {
+                (facts("Board", &board(file)))
+                (facts("Clock and harness", &clock(file)))
+                (facts("Line", &line(file)))
+                (facts("Run", &run(file)))
+            }
+            details {
+                summary { "Files and their SHA-256" }
+                table.hashes { tbody { @for (name, sha256, bytes) in files(rows) {
+                    tr { th scope="row" { (name) } td.n { (units::bytes(bytes)) } td { code { (sha256) } } }
+                } } }
+            }
+            details {
+                summary { "How to read the figures" }
+                ul.remarks {
+                    li { "Median: the median over the windows of each window's median; ± is half the distance between the extreme windows." }
+                    li { "Percentiles are of all readings of the windows that count, and given only with the samples that MLPerf's early stopping rule asks for at 99 % confidence: 64, 130 and 662 for p90, p95 and p99." }
+                    li { "Quality: measured on the board, with a 95 % interval (Wilson's for shares, Olkin and Finn's for R²)." }
+                    li { "Outliers have a modified z-score above 3.5; they are counted, not dropped." }
+                    li { "No latency is published for a variant whose outputs differ from its golden vectors." }
+                    li { "Peak memory is the runner's resident memory above what it had before the trial." }
+                }
+            }
+        }
+    }
+}
+
+type Facts = Vec<(&'static str, String)>;
+
+fn facts(title: &str, facts: &Facts) -> Markup {
+    html! {
+        div {
+            h3 { (title) }
+            dl { @for (name, value) in facts { dt { (name) } dd { (value) } } }
+        }
+    }
+}
+
+fn board(file: &RunFile) -> Facts {
+    let Some(board) = &file.results.board else {
+        return vec![("board", "never answered".to_owned())];
+    };
+    let build = if board.build_id.is_empty() {
+        "–".to_owned()
+    } else {
+        board.build_id.clone()
+    };
+    vec![
+        ("machine", board.machine.clone()),
+        ("system", board.system.clone()),
+        ("memory", units::bytes(board.memory_bytes)),
+        ("engine", board.engine.clone()),
+        ("runner", format!("{} for {}", board.runner, board.target)),
+        ("build", build),
+    ]
+}
+
+fn clock(file: &RunFile) -> Facts {
+    let Some(board) = &file.results.board else {
+        return Vec::new();
+    };
+    vec![
+        ("resolution", units::time(board.resolution_ns)),
+        ("cost of a reading", units::time(board.clock_read_ns)),
+        (
+            "harness per inference",
+            format!("{}, two readings included", units::time(board.harness_ns)),
+        ),
+    ]
+}
+
+fn line(file: &RunFile) -> Facts {
+    let (connection, received) = (&file.connection, &file.results.link);
+    vec![
+        (
+            "port",
+            format!("{} at {} baud", connection.port, connection.baud),
+        ),
+        (
+            "received",
+            format!(
+                "{} in {} frames",
+                units::bytes(connection.bytes_received),
+                received.accepted
+            ),
+        ),
+        (
+            "damaged",
+            format!("{} frames, all sent again", received.rejected),
+        ),
+        (
+            "sent again by the host",
+            format!("{} of {}", connection.link.resent, connection.link.sent),
+        ),
+        ("restarts", file.results.restarts.to_string()),
+    ]
+}
+
+fn run(file: &RunFile) -> Facts {
+    let capture = file
+        .capture_sha256
+        .clone()
+        .unwrap_or_else(|| "the run was cut short".to_owned());
+    vec![
+        (
+            "host",
+            format!("scalebench {} on {}", file.scalebench, file.host.system),
+        ),
+        (
+            "host CPU",
+            format!("{}, {} cores", file.host.cpu, file.host.cores),
+        ),
+        ("seed of the order", file.plan.seed.to_string()),
+        ("again from the capture", "scalebench replay".to_owned()),
+        ("capture SHA-256", capture),
+    ]
+}
+
+fn files(rows: &[Row<'_>]) -> BTreeSet<(String, String, u64)> {
+    let mut files = BTreeSet::new();
+    for (planned, _) in rows {
+        let label = planned.label();
+        files.insert((
+            label.clone(),
+            planned.model.sha256.clone(),
+            planned.model.bytes,
+        ));
+        files.insert((
+            format!("{label}, golden vectors"),
+            planned.golden.sha256.clone(),
+            planned.golden.bytes,
+        ));
+        if let Some(dataset) = &planned.dataset {
+            files.insert((
+                format!("{}, evaluation set", planned.family),
+                dataset.sha256.clone(),
+                dataset.bytes,
+            ));
+        }
+    }
+    files
+}

@@ -1,0 +1,145 @@
+//! The table of a family.
+
+use super::Row;
+use super::choice::Choice;
+use crate::results::Status;
+use crate::stats::Percentile;
+use crate::{table, units};
+use maud::{Markup, html};
+
+/// All figures of a family's variants.
+pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
+    let metric = rows
+        .first()
+        .map_or("quality", |(planned, _)| units::metric_name(planned.metric));
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        th { "variant" }
+                        th { "precision" }
+                        th.n { "parameters" }
+                        th.n { "MACs" }
+                        th.n { "model" }
+                        th.n { (metric) }
+                        th.n { "load" }
+                        th.n { "cold" }
+                        th.n { "median" }
+                        th.n { "p90" }
+                        th.n { "p99" }
+                        th.n { "peak memory" }
+                        th { "validity" }
+                    }
+                }
+                tbody {
+                    @for (at, row) in rows.iter().enumerate() {
+                        (line(row, choice.pareto.get(at) == Some(&true), choice.sensible == Some(at)))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line(row: &Row<'_>, unbeaten: bool, sensible: bool) -> Markup {
+    let (planned, result) = row;
+    let time = |ns: Option<f64>| ns.map_or_else(none, units::time);
+    html! {
+        tr.unbeaten[unbeaten].sensible[sensible] {
+            th scope="row" { (planned.variant) @if unbeaten { span.mark title="not beaten in latency and quality" { "◆" } } }
+            td { (planned.precision) }
+            td.n { (units::count(planned.parameters)) }
+            td.n { (units::count(planned.macs)) }
+            td.n { (units::bytes(planned.model.bytes)) }
+            @if result.status == Status::Done {
+                td.n { (table::quality(planned, result).map_or_else(none, |text| without_name(&text))) }
+                td.n { (time(result.load_ns)) }
+                td.n { (time(result.cold_ns)) }
+                @match &result.latency {
+                    Some(latency) => {
+                        td.n { strong { (table::median(latency)) } }
+                        td.n { (percentile(latency.p90)) }
+                        td.n { (percentile(latency.p99)) }
+                    }
+                    None => { td.n.muted colspan="3" { "withheld" } }
+                }
+                td.n { (result.peak_bytes.map_or_else(none, units::bytes)) }
+            } @else {
+                td.muted colspan="7" { (short(&result.status)) }
+            }
+            td { (validity(row)) }
+        }
+    }
+}
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+fn without_name(text: &str) -> String {
+    text.split_once(' ')
+        .map_or(text, |(_, value)| value)
+        .to_owned()
+}
+
+fn percentile(percentile: Option<Percentile>) -> Markup {
+    match percentile {
+        Some(percentile) => {
+            let tip = format!(
+                "below {} with 99 % confidence",
+                units::time(percentile.bound)
+            );
+            html! { span title=(tip) { (units::time(percentile.value)) } }
+        }
+        None => {
+            html! { span.muted title="the early stopping rule asks for more readings" { "not enough samples" } }
+        }
+    }
+}
+
+fn short(status: &Status) -> &'static str {
+    match status {
+        Status::NotExecutable(_) => "not yet executable on this engine",
+        Status::Unfaithful(_) => "outputs differ from the golden vectors: no figure is published",
+        Status::Failed(_) => "failed",
+        Status::Lost => "lost",
+        Status::Pending => "not begun",
+        Status::Done => "",
+    }
+}
+
+fn validity((planned, result): &Row<'_>) -> Markup {
+    let void = result
+        .windows
+        .iter()
+        .filter(|window| window.void.is_some())
+        .count();
+    let outliers = result.latency.map_or(0, |latency| latency.outliers);
+    let samples = result.latency.map_or(0, |latency| latency.samples);
+    match (&result.status, &result.latency_withheld) {
+        (Status::Done, None) => {
+            let golden = result.golden.map_or(String::new(), |golden| {
+                let worst = if planned.tolerance.steps > 0 {
+                    format!("{} steps", golden.worst)
+                } else {
+                    format!("{:.1e}", golden.worst)
+                };
+                format!(
+                    "{} golden vectors met, worst difference {worst}",
+                    golden.vectors
+                )
+            });
+            html! {
+                span.good title=(golden) { "verified" }
+                span.muted {
+                    " " (units::count(u64::from(samples))) " readings, " (outliers) " outliers"
+                    @if void > 0 { ", " (crate::text::counted(void, "window")) " void" }
+                }
+            }
+        }
+        (Status::Done, Some(reason)) => html! { span.bad { (reason) } },
+        (Status::NotExecutable(_) | Status::Pending, _) => html! { span.muted { "not measured" } },
+        _ => html! { span.bad { "invalid" } },
+    }
+}

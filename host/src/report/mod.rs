@@ -1,0 +1,186 @@
+//! The report: one page that needs nothing else, no network, no script.
+//!
+//! Every string passes `maud`'s escaping; strings from a board were escaped once more on arrival.
+
+mod chart;
+mod choice;
+mod details;
+mod figures;
+
+use crate::plan::PlannedTrial;
+use crate::results::TrialResult;
+use crate::store::RunFile;
+use chart::{Axis, Chart, Point};
+use choice::Choice;
+use figures::figures;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use scalebench_models::Direction;
+
+const STYLE: &str = include_str!("style.css");
+
+/// One trial as the report sees it.
+pub(crate) type Row<'a> = (&'a PlannedTrial, &'a TrialResult);
+
+/// The page.
+#[must_use]
+pub fn page(file: &RunFile) -> String {
+    let rows = crate::table::ordered(file);
+    let title = format!(
+        "scalebench: {} on {}",
+        family_names(&rows).join(", "),
+        machine(file)
+    );
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content=(format!("scalebench {}", file.scalebench));
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    (header(file))
+                    (notice(file))
+                    @for family in family_names(&rows) {
+                        (section(&family, &rows))
+                    }
+                    (details::remarks(file))
+                    (details::provenance(file, &rows))
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+fn family_names(rows: &[Row<'_>]) -> Vec<String> {
+    let mut names: Vec<String> = rows
+        .iter()
+        .map(|(planned, _)| planned.family.clone())
+        .collect();
+    names.dedup();
+    names
+}
+
+fn machine(file: &RunFile) -> String {
+    match &file.results.board {
+        Some(_) if file.connection.is_virtual => "the local virtual board".to_owned(),
+        Some(board) => board.machine.clone(),
+        None => file.plan.board.clone(),
+    }
+}
+
+fn header(file: &RunFile) -> Markup {
+    let done = file
+        .results
+        .trials
+        .iter()
+        .filter(|t| t.latency.is_some())
+        .count();
+    let schedule = &file.plan.schedule;
+    html! {
+        header {
+            p.brand { "scalebench" }
+            h1 { "What each step up in size buys on " (machine(file)) }
+            ul.chips {
+                li { (file.started.replace('T', " ").trim_end_matches('Z')) " UTC" }
+                li { "plan " (file.plan.plan.word()) ": " (schedule.windows) " × " (schedule.window_ms) " ms" }
+                li { (done) " of " (file.plan.trials.len()) " trials with latency" }
+                li { "seed " (file.plan.seed) }
+                @if !file.complete { li.warn { "incomplete" } }
+            }
+        }
+    }
+}
+
+fn notice(file: &RunFile) -> Markup {
+    let emulated = file
+        .results
+        .board
+        .as_ref()
+        .is_some_and(|board| board.emulated);
+    html! {
+        @if file.connection.is_virtual {
+            p.notice {
+                strong { "Virtual board. " }
+                "The runner was a process on " (file.host.cpu) ": these latencies are that machine's, not a board's."
+            }
+        } @else if emulated {
+            p.notice {
+                strong { "Emulated board. " }
+                "These latencies are an emulator's: they are no board's latencies."
+            }
+        }
+    }
+}
+
+fn section(family: &str, all: &[Row<'_>]) -> Markup {
+    let rows: Vec<Row<'_>> = all
+        .iter()
+        .copied()
+        .filter(|(planned, _)| planned.family == family)
+        .collect();
+    let Some((first, _)) = rows.first().copied() else {
+        return html! {};
+    };
+    let choice = Choice::of(&rows);
+    let metric = crate::units::metric_name(first.metric);
+    let latency = |row: &Row<'_>| {
+        row.1
+            .latency
+            .map(|latency| [latency.low_ns, latency.median_ns, latency.high_ns])
+    };
+    let macs = |row: &Row<'_>| row.1.latency.map(|_| [row.0.macs as f64; 3]);
+    html! {
+        section {
+            h2 { (first.title) " " span.muted { (family) } }
+            (choice.cards())
+            div.charts {
+                (scatter(&rows, &format!("{metric} against latency"), Axis::Time, &latency))
+                (scatter(&rows, &format!("{metric} against multiply-accumulates"), Axis::Count, &macs))
+            }
+            (figures(&rows, &choice))
+        }
+    }
+}
+
+/// A row's position on the x axis: low end, value, high end.
+type Position<'a> = dyn Fn(&Row<'_>) -> Option<[f64; 3]> + 'a;
+
+fn scatter(rows: &[Row<'_>], title: &str, axis: Axis, x: &Position<'_>) -> Markup {
+    let points: Vec<Point> = rows
+        .iter()
+        .filter_map(|row| {
+            let quality = row.1.quality.as_ref()?;
+            let value = quality.value?;
+            Some(Point {
+                label: row.0.variant.clone(),
+                series: row.0.precision.word(),
+                x: x(row)?,
+                y: quality
+                    .interval
+                    .map_or([value; 3], |interval| [interval.low, value, interval.high]),
+                tip: choice::tip(row),
+            })
+        })
+        .collect();
+    let direction = rows
+        .first()
+        .map_or(Direction::Higher, |(planned, _)| planned.direction);
+    let metric = rows.first().map(|(planned, _)| planned.metric);
+    let chart = Chart {
+        title,
+        axis,
+        points: &points,
+        lower_is_better: direction == Direction::Lower,
+        metric,
+    };
+    chart.draw()
+}
+
+#[cfg(test)]
+mod tests;

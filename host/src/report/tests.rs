@@ -1,0 +1,44 @@
+use super::*;
+use crate::aggregate::Aggregate;
+use crate::example;
+
+#[test]
+fn everything_a_board_says_is_escaped() {
+    let mut file = example::run_file();
+    let board = file.results.board.as_mut().unwrap();
+    board.machine = "<script>alert(1)</script>".to_owned();
+    board.engine = "\"><img src=x>".to_owned();
+    file.results.printed.push("<b>login:</b>".to_owned());
+    let page = page(&file);
+    for forbidden in ["<script", "<img", "<b>login"] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+    assert!(page.contains("&lt;b&gt;login:&lt;/b&gt;"));
+}
+
+#[test]
+fn the_page_needs_no_network_and_no_script() {
+    let page = page(&example::run_file());
+    for forbidden in ["http://", "https://", "<script", "@import", "url("] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[test]
+fn no_latency_of_an_unfaithful_variant_is_shown() {
+    let file = example::run_file();
+    let page = page(&file);
+    assert!(page.contains("outputs differ from the golden vectors"));
+    assert!(page.contains("not yet executable on this engine"));
+    // The example's unfaithful trial would have had 777 µs.
+    assert!(!page.contains("777 µs"));
+}
+
+#[test]
+fn a_run_without_any_result_still_has_a_page() {
+    let mut file = example::run_file();
+    file.results = Aggregate::new(file.plan.clone()).results(Default::default());
+    file.complete = false;
+    let page = page(&file);
+    assert!(page.contains("incomplete") && page.contains("never answered"));
+}

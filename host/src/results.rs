@@ -1,0 +1,215 @@
+//! What a run found out, as it stands in `run.json`.
+
+use crate::stats::{Interval, Percentile};
+use serde::{Deserialize, Serialize};
+
+/// Results of all trials, and what else was learnt from the received bytes alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunResults {
+    /// The board, once it has introduced itself.
+    pub board: Option<Board>,
+    /// One entry a planned trial, in the plan's order.
+    pub trials: Vec<TrialResult>,
+    /// Frames taken in, repeated, rejected.
+    pub link: Received,
+    /// How often the board restarted in the middle of a session.
+    pub restarts: u32,
+    /// Text from the board that was no frame, escaped; at most the first hundred.
+    pub printed: Vec<String>,
+    /// Bytes of defmt logs.
+    pub log_bytes: u64,
+    /// Messages that could not be read, or did not belong where they came.
+    pub odd_messages: u32,
+    /// Frames of power readings, which this version does not evaluate.
+    pub power_frames: u32,
+}
+
+/// The receiving half of the link's counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// Sequenced frames accepted.
+    pub accepted: u32,
+    /// Sequenced frames that had been accepted before.
+    pub repeated: u32,
+    /// Byte runs that were no sound frame.
+    pub rejected: u32,
+}
+
+/// What a board says of itself; strings escaped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Board {
+    /// The runner's version.
+    pub runner: String,
+    /// Target triple.
+    pub target: String,
+    /// The machine.
+    pub machine: String,
+    /// Operating system.
+    pub system: String,
+    /// Inference engine.
+    pub engine: String,
+    /// Build id of the runner's ELF, hexadecimal; empty if it has none.
+    pub build_id: String,
+    /// Memory in bytes; zero if unknown.
+    pub memory_bytes: u64,
+    /// Whether the machine is known to be emulated.
+    pub emulated: bool,
+    /// Ticks to a second.
+    pub ticks_per_second: u64,
+    /// Smallest step of the clock.
+    pub resolution_ns: f64,
+    /// Cost of reading the clock.
+    pub clock_read_ns: f64,
+    /// Cost of everything the harness does per timed inference, clock readings included.
+    pub harness_ns: f64,
+}
+
+/// How a trial stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "reason", rename_all = "snake_case")]
+pub enum Status {
+    /// Not begun.
+    #[default]
+    Pending,
+    /// Begun, and cut short by a restart or the end of the run.
+    Lost,
+    /// Everything was measured.
+    Done,
+    /// The engine of this board does not execute this model.
+    NotExecutable(String),
+    /// Outputs differ from the golden vectors.
+    Unfaithful(String),
+    /// It failed, for this reason.
+    Failed(String),
+}
+
+impl Status {
+    /// Whether there is nothing left to do.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Pending | Self::Lost)
+    }
+
+    /// Whether a run that ends so has failed.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::Done | Self::NotExecutable(_))
+    }
+}
+
+/// What one trial gave. Times are nanoseconds on the board's clock.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrialResult {
+    /// Its number in the plan.
+    pub trial: u32,
+    /// How it stands.
+    pub status: Status,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// From bytes in the store to ready.
+    pub load_ns: Option<f64>,
+    /// The first inference.
+    pub cold_ns: Option<f64>,
+    /// Comparison with the golden vectors.
+    pub golden: Option<GoldenResult>,
+    /// The windows.
+    pub windows: Vec<WindowResult>,
+    /// Steady state; only where it may be published.
+    pub latency: Option<Latency>,
+    /// Why it may not.
+    pub latency_withheld: Option<String>,
+    /// Of how many inferences one was kept as a reading.
+    pub stride: Option<u32>,
+    /// The accuracy pass.
+    pub quality: Option<QualityResult>,
+    /// Peak resident memory above what the runner had before, in bytes.
+    pub peak_bytes: Option<u64>,
+    /// Activations planned by the engine, in bytes.
+    pub activation_bytes: Option<u64>,
+}
+
+/// Comparison with the golden vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GoldenResult {
+    /// Vectors compared.
+    pub vectors: u32,
+    /// Values compared.
+    pub values: u32,
+    /// Values beyond the tolerance.
+    pub beyond: u32,
+    /// Largest difference: steps for integers, absolute for floats.
+    pub worst: f64,
+}
+
+/// One window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowResult {
+    /// Its number.
+    pub window: u8,
+    /// Marks, in ticks.
+    pub begin: u64,
+    /// See `begin`.
+    pub end: u64,
+    /// Inferences between the marks.
+    pub inferences: u32,
+    /// Readings received.
+    pub readings: u32,
+    /// Duration divided by inferences.
+    pub mean_ns: f64,
+    /// Median of the readings.
+    pub median_ns: Option<f64>,
+    /// Readings beyond a modified z-score of 3.5.
+    pub outliers: u32,
+    /// CRC-32 of the last output.
+    pub output_crc: u32,
+    /// Clock of the core at both marks, in kHz, where known.
+    pub clock_khz: [Option<u32>; 2],
+    /// Temperature at both marks, in thousandths of a degree, where known.
+    pub millicelsius: [Option<i32>; 2],
+    /// Why it does not count.
+    pub void: Option<String>,
+}
+
+/// Steady-state latency.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Median over windows of the windows' medians.
+    pub median_ns: f64,
+    /// The smallest of the windows' medians.
+    pub low_ns: f64,
+    /// The largest.
+    pub high_ns: f64,
+    /// Median absolute deviation of all readings.
+    pub mad_ns: f64,
+    /// 90th percentile of all readings; `None`: not enough samples.
+    pub p90: Option<Percentile>,
+    /// 95th.
+    pub p95: Option<Percentile>,
+    /// 99th.
+    pub p99: Option<Percentile>,
+    /// Readings behind all this.
+    pub samples: u32,
+    /// Of which beyond a modified z-score of 3.5 in their window.
+    pub outliers: u32,
+    /// Windows behind all this.
+    pub windows: u32,
+}
+
+/// The accuracy pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QualityResult {
+    /// The family's metric.
+    pub value: Option<f64>,
+    /// Its 95 % interval, where there is a rule for it.
+    pub interval: Option<Interval>,
+    /// Samples inferred.
+    pub samples: u32,
+    /// Outcomes received.
+    pub outcomes: u32,
+    /// CRC-32 over all outcomes in order: equal on boards that agree on every prediction.
+    pub outcomes_crc: u32,
+    /// Whether timed outputs were those of the accuracy pass.
+    pub outputs_match: bool,
+    /// All metrics the board computed, by name.
+    pub metrics: std::collections::BTreeMap<String, f64>,
+}

@@ -1,0 +1,175 @@
+//! Tables in the terminal.
+
+use crate::plan::PlannedTrial;
+use crate::results::{Status, TrialResult};
+use crate::store::RunFile;
+use crate::units;
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use std::collections::BTreeMap;
+
+/// A plain table that fits its terminal.
+#[must_use]
+pub fn plain(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(
+            header
+                .iter()
+                .map(|word| Cell::new(word).add_attribute(Attribute::Bold)),
+        );
+    if !table.is_tty() {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table
+}
+
+/// A cell at the right edge of its column.
+#[must_use]
+pub fn right(text: impl ToString) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+/// Trials of a run as they are shown: by family, then size, then precision.
+#[must_use]
+pub fn ordered(file: &RunFile) -> Vec<(&PlannedTrial, &TrialResult)> {
+    let mut rows: Vec<_> = file.plan.trials.iter().zip(&file.results.trials).collect();
+    rows.sort_by(|(a, _), (b, _)| {
+        let key = |p: &PlannedTrial| {
+            (
+                p.family.clone(),
+                p.macs,
+                p.parameters,
+                p.variant.clone(),
+                p.precision,
+            )
+        };
+        key(a).cmp(&key(b))
+    });
+    rows
+}
+
+/// The table of a run.
+#[must_use]
+pub fn trials(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Table {
+    let mut table = plain(&[
+        "family",
+        "variant",
+        "precision",
+        "parameters",
+        "MACs",
+        "model",
+        "quality",
+        "cold",
+        "median",
+        "p90",
+        "p99",
+        "peak memory",
+    ]);
+    for (planned, result) in ordered(file) {
+        let mut row = vec![
+            Cell::new(&planned.family),
+            Cell::new(&planned.variant),
+            Cell::new(planned.precision),
+            right(units::count(planned.parameters)),
+            right(units::count(planned.macs)),
+            right(units::bytes(planned.model.bytes)),
+        ];
+        match trouble(result, refusals) {
+            Some((text, color)) => row.push(Cell::new(text).fg(color)),
+            None => row.extend(measured(planned, result)),
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+/// Why there are no figures, short.
+fn trouble(result: &TrialResult, refusals: &BTreeMap<u32, String>) -> Option<(String, Color)> {
+    match &result.status {
+        Status::Done => None,
+        Status::NotExecutable(_) => Some(("not yet executable".to_owned(), Color::DarkGrey)),
+        Status::Unfaithful(_) => Some(("unfaithful outputs".to_owned(), Color::Red)),
+        Status::Failed(_) => Some(("failed".to_owned(), Color::Red)),
+        Status::Lost => Some(("lost".to_owned(), Color::Red)),
+        Status::Pending if refusals.contains_key(&result.trial) => {
+            Some(("not begun".to_owned(), Color::Red))
+        }
+        Status::Pending => Some(("not begun".to_owned(), Color::Yellow)),
+    }
+}
+
+fn measured(planned: &PlannedTrial, result: &TrialResult) -> Vec<Cell> {
+    let none = || "–".to_owned();
+    let mut cells = vec![
+        right(quality(planned, result).unwrap_or_else(none)),
+        right(result.cold_ns.map_or_else(none, units::time)),
+    ];
+    match &result.latency {
+        Some(latency) => {
+            let percentile = |p: Option<crate::stats::Percentile>| {
+                p.map_or_else(|| "not enough samples".to_owned(), |p| units::time(p.value))
+            };
+            cells.push(right(median(latency)));
+            cells.push(right(percentile(latency.p90)));
+            cells.push(right(percentile(latency.p99)));
+        }
+        None => cells.extend([right("withheld"), right(none()), right(none())]),
+    }
+    cells.push(right(result.peak_bytes.map_or_else(none, units::bytes)));
+    cells
+}
+
+/// Median over windows with half the distance between the extremes of the windows.
+#[must_use]
+pub fn median(latency: &crate::results::Latency) -> String {
+    let spread =
+        (latency.high_ns - latency.low_ns) / 2.0 / latency.median_ns.max(f64::MIN_POSITIVE);
+    format!(
+        "{} ±{:.1} %",
+        units::time(latency.median_ns),
+        spread * 100.0
+    )
+}
+
+/// A trial's quality with its interval.
+#[must_use]
+pub fn quality(planned: &PlannedTrial, result: &TrialResult) -> Option<String> {
+    let quality = result.quality.as_ref()?;
+    let value = units::quality(planned.metric, quality.value?);
+    let spread = quality.interval.map_or(String::new(), |interval| {
+        let half = (interval.high - interval.low) / 2.0;
+        format!(" ±{}", units::quality_spread(planned.metric, half))
+    });
+    Some(format!(
+        "{} {value}{spread}",
+        units::metric_name(planned.metric)
+    ))
+}
+
+/// What is to be said of single trials below the table, each reason once.
+#[must_use]
+pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> {
+    let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (planned, result) in ordered(file) {
+        let reason = match (&result.status, &result.latency_withheld) {
+            (
+                Status::NotExecutable(reason) | Status::Unfaithful(reason) | Status::Failed(reason),
+                _,
+            ) => reason.clone(),
+            (Status::Done, Some(reason)) => format!("no latency is published: {reason}"),
+            (Status::Lost, _) => "lost when the board restarted".to_owned(),
+            (Status::Pending, _) => match refusals.get(&result.trial) {
+                Some(reason) => reason.clone(),
+                None => continue,
+            },
+            (Status::Done, None) => continue,
+        };
+        reasons.entry(reason).or_default().push(planned.label());
+    }
+    reasons
+        .into_iter()
+        .map(|(reason, labels)| format!("{}: {reason}", labels.join(", ")))
+        .collect()
+}
