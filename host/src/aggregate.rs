@@ -92,13 +92,30 @@ impl Aggregate {
         self.results.trials.get(trial as usize)
     }
 
+    /// The board that results belong to.
+    #[must_use]
+    pub fn board(&self) -> Option<&Board> {
+        self.results.board.as_ref()
+    }
+
     /// Takes in the next delivery.
     pub fn deliver(&mut self, delivery: &Delivery<'_>) {
         match delivery {
             Delivery::Opened(welcome) => {
                 self.under_way = None;
                 self.ticks_per_second = welcome.board.clock.ticks_per_second.max(1);
-                self.results.board = Some(board(&welcome.board));
+                let board = board(&welcome.board);
+                let measured = self
+                    .results
+                    .trials
+                    .iter()
+                    .any(|trial| trial.status.is_final());
+                let first = self.results.board.as_ref();
+                if first.is_none_or(|first| !measured || first.identity() == board.identity()) {
+                    self.results.board = Some(board);
+                } else {
+                    self.results.odd_messages += 1; // another board: a host does not go on with it
+                }
             }
             Delivery::Restarted => {
                 self.under_way = None;
@@ -377,7 +394,9 @@ fn interval(metric: Metric, quality: &Quality) -> Option<stats::Interval> {
     }
 }
 
-fn board(info: &BoardInfo) -> Board {
+/// What a board says of itself, made safe to show.
+#[must_use]
+pub fn board(info: &BoardInfo) -> Board {
     let clock = info.clock;
     let ns = 1e9 / clock.ticks_per_second.max(1) as f64;
     Board {

@@ -103,7 +103,7 @@ pub(crate) enum ModelsAction {
 }
 
 /// Where the board is.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
     /// Board file to use [default: local, this machine's virtual board]
     #[arg(long, value_name = "BOARD")]

@@ -196,7 +196,17 @@ impl Bench<'_> {
         queue: &mut VecDeque<u32>,
         attempts: &mut BTreeMap<u32, u32>,
     ) -> Result<(), SessionError> {
-        self.session.open()?;
+        let welcome = self.session.open()?;
+        let is = crate::aggregate::board(&welcome.board).identity();
+        let was = self
+            .session
+            .observer
+            .aggregate
+            .board()
+            .map(crate::results::Board::identity);
+        if let Some(was) = was.filter(|was| *was != is) {
+            return Err(SessionError::OtherBoard { was, is });
+        }
         self.provision(plan, queue)?;
         while let Some(&trial) = queue.front() {
             let Some(planned) = plan.trials.get(trial as usize) else {

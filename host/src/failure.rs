@@ -14,6 +14,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
             return Some(match error {
                 SessionError::Version(_) => 4,
                 SessionError::Capture(_) => 5,
+                SessionError::OtherBoard { .. } => 2,
                 _ => 3,
             });
         }

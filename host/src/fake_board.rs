@@ -1,12 +1,16 @@
 //! A scripted board for this crate's own tests: speaks the wire, measures nothing.
 
+use crate::virtual_board::Pty;
 use scalebench_wire::batch::{self, Predictor};
 use scalebench_wire::frame::{Header, Kind, MAX_LINE, encode};
-use scalebench_wire::link::{Link, LinkStats};
+use scalebench_wire::link::{Incoming, Link, LinkStats};
 use scalebench_wire::message::{
     BoardInfo, Calibrated, Checked, Clock, Condition, Event, Failure, Hello, Loaded, Metrics,
     Quality, Welcome, Window, clipped,
 };
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 pub(crate) fn board_info() -> BoardInfo {
     BoardInfo {
@@ -195,4 +199,51 @@ impl Script {
             link: LinkStats::default(),
         });
     }
+}
+
+/// A board at the near side of a pseudo-terminal, until the test drops the sender of `stop`.
+///
+/// It opens sessions like a runner; everything else is `answer`'s.
+pub(crate) fn serve(
+    pty: Pty,
+    boot: u32,
+    stop: Receiver<()>,
+    mut answer: impl FnMut(&mut Link, Kind, Vec<u8>) + Send + 'static,
+) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut link = Box::new(Link::new());
+        let begun = Instant::now();
+        let now = || begun.elapsed().as_micros() as u64;
+        while !matches!(stop.try_recv(), Err(TryRecvError::Disconnected)) {
+            let mut bytes = [0; 512];
+            let length = pty.read(&mut bytes).unwrap_or(0);
+            for &byte in &bytes[..length] {
+                let session = match link.push(byte, now()) {
+                    Some(Incoming::Outside(Kind::Hello, body)) => {
+                        postcard::from_bytes::<Hello>(body)
+                            .ok()
+                            .map(|hello| hello.session)
+                    }
+                    _ => None,
+                };
+                if let Some(session) = session {
+                    if link.session() != session {
+                        link.open(session);
+                    }
+                    pty.write(&welcome_line(session, boot)).unwrap();
+                }
+                while let Some((kind, body)) = link.receive() {
+                    let body = body.to_vec();
+                    link.consume(now());
+                    answer(&mut link, kind, body);
+                }
+            }
+            let mut line = [0; MAX_LINE];
+            let out = link.transmit(now(), &mut line);
+            pty.write(out).unwrap();
+            if out.is_empty() && length == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    })
 }

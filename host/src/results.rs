@@ -64,6 +64,14 @@ pub struct Board {
     pub harness_ns: f64,
 }
 
+impl Board {
+    /// What must be equal for two sessions to be with the same kind of board.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        format!("{} ({}, {})", self.machine, self.target, self.engine)
+    }
+}
+
 /// How a trial stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "reason", rename_all = "snake_case")]

@@ -41,6 +41,16 @@ pub enum SessionError {
     /// The board says nothing any more.
     #[error("the board has said nothing for {0} s: reset it, then go on with --resume")]
     Silent(u64),
+    /// Another board than the one the run was begun on.
+    #[error(
+        "this run was begun on {was}, but this is {is}: resume it on the board it was begun on, or start a new run"
+    )]
+    OtherBoard {
+        /// The first board.
+        was: String,
+        /// This one.
+        is: String,
+    },
     /// A message that does not fit its type.
     #[error(
         "the board sent a message that cannot be read: update the host, or reflash with `scalebench image`"
@@ -407,3 +417,6 @@ pub fn event(kind: Kind, body: &[u8]) -> Option<Event> {
         .then(|| postcard::from_bytes(body).ok())
         .flatten()
 }
+
+#[cfg(test)]
+mod tests;

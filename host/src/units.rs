@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(count(950), "950");
         assert_eq!(count(123_456), "123 k");
         assert_eq!(bytes(1_536), "1.50 KiB");
-        assert_eq!(quality(Metric::Top1, 0.8765), "87.7 %");
+        assert_eq!(quality(Metric::Top1, 0.876_6), "87.7 %");
         assert_eq!(quality(Metric::R2, 0.98123), "0.9812");
     }
 }

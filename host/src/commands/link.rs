@@ -1,5 +1,6 @@
 //! `scalebench link`
 
+use super::out;
 use super::place::reach;
 use crate::cli::LinkArgs;
 use anyhow::Result;
@@ -10,7 +11,6 @@ use scalebench::session::{Patience, Session};
 use scalebench::store::json;
 use scalebench::table::{plain, right};
 use scalebench::units;
-use std::io::Write;
 use std::process::ExitCode;
 
 pub(crate) fn link(args: &LinkArgs) -> Result<ExitCode> {
@@ -31,7 +31,7 @@ pub(crate) fn link(args: &LinkArgs) -> Result<ExitCode> {
     }
     session.bye();
     if args.json {
-        std::io::stdout().write_all(&json(&tests))?;
+        out::bytes(&json(&tests))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = plain(&[
@@ -55,11 +55,11 @@ pub(crate) fn link(args: &LinkArgs) -> Result<ExitCode> {
             Cell::new(verdict(test)),
         ]);
     }
-    println!("{table}");
+    out::line(&table)?;
     if args.best
         && let Some(best) = cable::best(&tests)
     {
-        println!("best speed: --baud {}", best.baud);
+        out::line(format!("best speed: --baud {}", best.baud))?;
     }
     Ok(ExitCode::SUCCESS)
 }

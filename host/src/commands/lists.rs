@@ -1,5 +1,6 @@
 //! `scalebench boards` and `scalebench models`
 
+use super::out;
 use crate::cli::{JsonArgs, ModelsAction, ModelsArgs};
 use anyhow::Result;
 use comfy_table::Cell;
@@ -7,7 +8,6 @@ use scalebench::store::json;
 use scalebench::table::{plain, right};
 use scalebench::{plan, port, units};
 use serde::Serialize;
-use std::io::Write;
 use std::process::ExitCode;
 
 #[derive(Serialize)]
@@ -46,7 +46,7 @@ pub(crate) fn boards(args: &JsonArgs) -> Result<ExitCode> {
             .collect(),
     };
     if args.json {
-        std::io::stdout().write_all(&json(&list))?;
+        out::bytes(&json(&list))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = plain(&["board", "what it is", "kind", "target", "baud", "rails"]);
@@ -60,11 +60,14 @@ pub(crate) fn boards(args: &JsonArgs) -> Result<ExitCode> {
             right(board.rails),
         ]);
     }
-    println!("{table}");
+    out::line(&table)?;
     if list.serial_ports.is_empty() {
-        println!("no serial ports found: plug in a USB serial cable to reach a board");
+        out::line("no serial ports found: plug in a USB serial cable to reach a board")?;
     } else {
-        println!("serial ports found: {}", list.serial_ports.join(", "));
+        out::line(format!(
+            "serial ports found: {}",
+            list.serial_ports.join(", ")
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -88,10 +91,10 @@ pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
     if matches!(args.action, Some(ModelsAction::Check)) {
         for family in &families {
             family.validate()?;
-            println!(
+            out::line(format!(
                 "{}: every file is what the manifest says",
                 family.manifest.name
-            );
+            ))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -129,7 +132,7 @@ pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
         }
     }
     if args.json {
-        std::io::stdout().write_all(&json(&rows))?;
+        out::bytes(&json(&rows))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = plain(&[
@@ -152,6 +155,6 @@ pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
             right(&row.quality),
         ]);
     }
-    println!("{table}");
+    out::line(&table)?;
     Ok(ExitCode::SUCCESS)
 }

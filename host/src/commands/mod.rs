@@ -2,6 +2,7 @@
 
 pub(crate) mod link;
 pub(crate) mod lists;
+mod out;
 mod place;
 pub(crate) mod replay;
 pub(crate) mod run;

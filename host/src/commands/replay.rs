@@ -1,11 +1,11 @@
 //! `scalebench replay`
 
+use super::out;
 use crate::cli::ReplayArgs;
 use anyhow::Result;
 use scalebench::store::{RunFolder, json};
 use scalebench::{report, table};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::process::ExitCode;
 
 pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
@@ -16,23 +16,23 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
         eprintln!("note: the end of the capture was torn and is left out");
     }
     if args.json {
-        std::io::stdout().write_all(&json(&results))?;
+        out::bytes(&json(&results))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut file = folder.load()?;
     let same = file.results == results;
     file.results = results;
     file.plan = replayed.aggregate.plan().clone();
-    println!("{}", table::trials(&file, &BTreeMap::new()));
+    out::line(table::trials(&file, &BTreeMap::new()))?;
     folder.write(&folder.report(), report::page(&file).as_bytes())?;
     if same {
-        println!("the capture gives the results of run.json, to the last bit");
+        out::line("the capture gives the results of run.json, to the last bit")?;
     } else {
-        println!(
-            "run.json was behind its capture (the host was killed, perhaps) and is brought up to date"
-        );
+        out::line(
+            "run.json was behind its capture (the host was killed, perhaps) and is brought up to date",
+        )?;
         folder.save(&file)?;
     }
-    println!("report: {}", folder.report().display());
+    out::line(format!("report: {}", folder.report().display()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,8 @@
 //! `scalebench run`
 
 use super::place::{Reached, board_name, reach};
-use super::show;
-use crate::cli::RunArgs;
+use super::{out, show};
+use crate::cli::{Place, RunArgs};
 use anyhow::{Context, Result};
 use scalebench::aggregate::Aggregate;
 use scalebench::capture::Writer;
@@ -12,7 +12,9 @@ use scalebench::plan::{self, Plan, Wishes};
 use scalebench::progress::Watch;
 use scalebench::receiver::Receiver;
 use scalebench::session::{Patience, Session};
-use scalebench::store::{Connection, Machine, RunFile, RunFolder, SCHEMA, json, now_utc};
+use scalebench::store::{
+    Connection, Machine, RunFile, RunFolder, SCHEMA, StoreError, json, now_utc,
+};
 use scalebench::{report, table};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,19 +31,15 @@ struct Begun {
 
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     let families = plan::families(args.models.as_deref())?;
-    // What can be refused without a board is refused before one is started.
-    let prepared = match &args.resume {
-        Some(_) => None,
-        None => Some(new_plan(args, &families)?),
-    };
-    let resumed = match &args.resume {
-        Some(dir) => Some(RunFolder::open(dir)?.replay()?),
-        None => None,
-    };
-    let mut reached = reach(&args.place)?;
-    let begun = match (prepared, resumed) {
-        (Some(plan), _) => begin(args, plan, &reached)?,
-        (None, _) => go_on(args, &reached)?,
+    let (mut reached, begun) = match &args.resume {
+        Some(dir) => go_on(dir, &args.place)?,
+        None => {
+            // What can be refused without a board is refused before one is started.
+            let plan = new_plan(args, &families)?;
+            let reached = reach(&args.place)?;
+            let begun = begin(args, plan, &reached)?;
+            (reached, begun)
+        }
     };
     let sources = begun.aggregate.plan().sources(&families);
     let ui = show::Ui::new(args.quiet);
@@ -96,10 +94,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
     }
     finish(&folder, &mut file, outcome.is_ok())?;
     if args.json {
-        print(&json(&file.results))?;
+        out::bytes(&json(&file.results))?;
     } else {
-        println!("{}", table::trials(&file, &refusals));
-        println!("{}", show::closing(&file, &refusals, folder.dir(), args));
+        out::line(table::trials(&file, &refusals))?;
+        out::line(show::closing(&file, &refusals, folder.dir(), args))?;
     }
     if let Err(error) = outcome {
         let resume = format!(
@@ -144,72 +142,73 @@ fn new_plan(args: &RunArgs, families: &[scalebench_models::Family]) -> Result<Pl
 }
 
 fn begin(args: &RunArgs, plan: Plan, reached: &Reached) -> Result<Begun> {
-    let started = now_utc();
+    let file = new_file(&plan, reached);
     let dir = args
         .output
         .clone()
-        .unwrap_or_else(|| default_dir(&started, &plan.board));
+        .unwrap_or_else(|| default_dir(&file.started, &plan.board));
     let folder = RunFolder::create(&dir)?;
     let capture =
         Writer::create(&folder.capture(), &serde_json::to_vec(&plan)?).map_err(|source| {
-            scalebench::store::StoreError::Io {
+            StoreError::Io {
                 path: folder.capture(),
                 source,
             }
         })?;
-    let aggregate = Aggregate::new(plan.clone());
-    let file = RunFile {
-        schema: SCHEMA,
-        scalebench: env!("CARGO_PKG_VERSION").to_owned(),
-        started,
-        complete: false,
-        host: Machine::here(),
-        connection: connection(reached),
-        results: aggregate.results(Default::default()),
-        plan,
-        capture_sha256: None,
-    };
     Ok(Begun {
         folder,
         file,
-        aggregate,
+        aggregate: Aggregate::new(plan),
         receiver: Receiver::new(),
         capture,
     })
 }
 
-fn go_on(args: &RunArgs, reached: &Reached) -> Result<Begun> {
-    let dir = args.resume.as_deref().unwrap_or(Path::new("."));
+/// A run that was cut short, and the board where it was, unless another place is named.
+fn go_on(dir: &Path, place: &Place) -> Result<(Reached, Begun)> {
     let folder = RunFolder::open(dir)?;
     let replayed = folder.replay()?;
     let results = replayed.results();
-    let mut file = folder.load().unwrap_or_else(|_| RunFile {
+    let before = folder.load().ok();
+    let mut place = place.clone();
+    if let Some(connection) = before.as_ref().map(|file| &file.connection) {
+        place.baud = place.baud.or(Some(connection.baud));
+        if !connection.is_virtual && place.board.is_none() && place.port.is_none() {
+            place.port = Some(PathBuf::from(&connection.port));
+        }
+    }
+    let reached = reach(&place)?;
+    let mut file = before.unwrap_or_else(|| new_file(replayed.aggregate.plan(), &reached));
+    file.results = results;
+    file.complete = false;
+    file.capture_sha256 = None;
+    let capture =
+        Writer::append(&folder.capture(), replayed.sound).map_err(|source| StoreError::Io {
+            path: folder.capture(),
+            source,
+        })?;
+    let begun = Begun {
+        folder,
+        file,
+        aggregate: replayed.aggregate,
+        receiver: replayed.receiver,
+        capture,
+    };
+    Ok((reached, begun))
+}
+
+fn new_file(plan: &Plan, reached: &Reached) -> RunFile {
+    RunFile {
         schema: SCHEMA,
         scalebench: env!("CARGO_PKG_VERSION").to_owned(),
         started: now_utc(),
         complete: false,
         host: Machine::here(),
         connection: connection(reached),
-        plan: replayed.aggregate.plan().clone(),
-        results: results.clone(),
+        results: Aggregate::new(plan.clone()).results(Default::default()),
+        plan: plan.clone(),
         capture_sha256: None,
-    });
-    file.results = results;
-    file.complete = false;
-    file.capture_sha256 = None;
-    let capture = Writer::append(&folder.capture(), replayed.sound).map_err(|source| {
-        scalebench::store::StoreError::Io {
-            path: folder.capture(),
-            source,
-        }
-    })?;
-    Ok(Begun {
-        folder,
-        file,
-        aggregate: replayed.aggregate,
-        receiver: replayed.receiver,
-        capture,
-    })
+    }
 }
 
 fn connection(reached: &Reached) -> Connection {
@@ -280,10 +279,5 @@ fn finish(folder: &RunFolder, file: &mut RunFile, well: bool) -> Result<()> {
     }
     folder.save(file)?;
     folder.write(&folder.report(), report::page(file).as_bytes())?;
-    Ok(())
-}
-
-fn print(bytes: &[u8]) -> Result<()> {
-    std::io::Write::write_all(&mut std::io::stdout(), bytes)?;
     Ok(())
 }
