@@ -112,7 +112,7 @@ def packages(recipe):
 
 
 def write_manifest(folder, head, variants):
-    """Variants in order of MACs below `head`."""
+    """Variants in order of MACs below `head`. Called after each variant, so that a broken run leaves a usable family."""
     body = "\n".join(line for _, lines in sorted(variants, key=lambda v: v[0]) for line in lines)
     (folder / "family.toml").write_text(head + body + "\n")
 

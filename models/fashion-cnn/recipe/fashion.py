@@ -130,8 +130,10 @@ def network(resolution, width, depth, squeeze_excite, batch=None):
     for _ in range(depth):
         x = block(x, 2 * width, 1)
     x = L.AveragePooling2D(x.shape[1])(x)
-    x = L.Reshape((2 * width,))(x)
-    return keras.Model(inputs, L.Dense(len(CLASSES))(x))
+    # A dense layer as a 1x1 convolution: the converter would fold the reshape into FULLY_CONNECTED,
+    # whose input then has four dimensions, and not every engine takes that.
+    x = L.Conv2D(len(CLASSES), 1)(x)
+    return keras.Model(inputs, L.Reshape((len(CLASSES),))(x))
 
 
 def train(size, x, y, out):

@@ -43,42 +43,6 @@ def main():
 
     files = family.Files(FOLDER)
     picked = np.random.default_rng(fashion.SEED).choice(len(x), 500, replace=False)
-    variants = []
-    for size in fashion.SIZES:
-        name, resolution, width, depth, squeeze_excite = size
-        weights = HERE / ".work" / f"{name}.weights.h5"
-        weights.parent.mkdir(exist_ok=True)
-        if not (asked.keep and weights.exists()):
-            fashion.train(size, x, y, weights)
-        model = fashion.trained(size, weights)
-        parameters, macs = family.cost(model)
-        samples = fashion.resample(x[picked], resolution).astype(np.float32)[:, None, :, :, None] * SCALE
-        dataset = containers.read_dataset(raw[resolution])
-        lines = [
-            "",
-            "[[variant]]",
-            f'name = "{name}"',
-            f'dataset = "test-{resolution}x{resolution}"',
-            f"parameters = {parameters}",
-            f"macs = {macs}",
-            f"coordinates = {{ depth = {depth}, width = {width}, resolution = {resolution}, "
-            f"squeeze_excite = {squeeze_excite} }}",
-        ]
-        for precision, content in family.convert(model, samples).items():
-            written, quality, off = family.build(
-                files,
-                (name, precision),
-                content,
-                golden(dataset[0][0][0], resolution),
-                (SCALE, np.float32(0)),
-                dataset,
-                TOLERANCE,
-                METRICS,
-            )
-            lines += written
-            print(f"{name} {precision}: {macs} MACs {quality} fast kernels off by {off:g}", flush=True)
-        variants.append((macs, lines))
-
     uniform = np.full((len(ey), len(fashion.CLASSES)), 1 / len(fashion.CLASSES))
     baseline = reference.classification(uniform, ey)
     head = f'''# Written by recipe/make.py: change it there.
@@ -132,7 +96,44 @@ samples = {len(ey)}
 name = "image"
 shape = [{resolution}, {resolution}, 1]
 '''
-    family.write_manifest(FOLDER, head, variants)
+
+    variants = []
+    for size in fashion.SIZES:
+        name, resolution, width, depth, squeeze_excite = size
+        weights = HERE / ".work" / f"{name}.weights.h5"
+        weights.parent.mkdir(exist_ok=True)
+        if not (asked.keep and weights.exists()):
+            fashion.train(size, x, y, weights)
+        model = fashion.trained(size, weights)
+        parameters, macs = family.cost(model)
+        samples = fashion.resample(x[picked], resolution).astype(np.float32)[:, None, :, :, None] * SCALE
+        dataset = containers.read_dataset(raw[resolution])
+        lines = [
+            "",
+            "[[variant]]",
+            f'name = "{name}"',
+            f'dataset = "test-{resolution}x{resolution}"',
+            f"parameters = {parameters}",
+            f"macs = {macs}",
+            f"coordinates = {{ depth = {depth}, width = {width}, resolution = {resolution}, "
+            f"squeeze_excite = {squeeze_excite} }}",
+        ]
+        for precision, content in family.convert(model, samples).items():
+            written, quality, off = family.build(
+                files,
+                (name, precision),
+                content,
+                golden(dataset[0][0][0], resolution),
+                (SCALE, np.float32(0)),
+                dataset,
+                TOLERANCE,
+                METRICS,
+            )
+            lines += written
+            print(f"{name} {precision}: {macs} MACs {quality} fast kernels off by {off:g}", flush=True)
+        variants.append((macs, lines))
+        family.write_manifest(FOLDER, head, variants)
+
     return 0
 
 
