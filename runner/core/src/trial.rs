@@ -244,7 +244,7 @@ impl Trial {
             .ok_or(Failure::ArtefactMissing(self.spec.model))?;
         let begin = clock.now();
         engine
-            .load(self.spec.model, model, self.spec.memory_bytes)
+            .load(model, self.spec.memory_bytes)
             .map_err(engine_failure)?;
         let ticks = clock.now() - begin;
         let bytes = |tensors: &dyn Fn(usize) -> Option<usize>| {

@@ -84,14 +84,14 @@ fn serve(options: &Options) -> Result<(), Error> {
     // Two starts of one process number within one nanosecond do not happen.
     let boot = (clock::Monotonic.now() as u32) ^ std::process::id().rotate_left(16);
     let mut readings = vec![0; options.readings as usize];
-    let session = Session::new(
+    let mut session = Session::new(
         parts,
         identity::board_info(),
         boot,
         options.baud,
         &mut readings,
     );
-    let ended = Box::new(session).run(|| stop.load(Ordering::Relaxed));
+    let ended = session.run(|| stop.load(Ordering::Relaxed));
     match ended {
         // The host is gone, and with it the terminal: nothing is left to do.
         Err(error)
