@@ -95,12 +95,7 @@ fn report_power(name: &str, wakes: &[i64], unit_log2: u32) {
     report(name, &rows, 0, POWER);
 }
 
-fn report<const C: usize>(
-    name: &str,
-    rows: &[[i64; C]],
-    median: u64,
-    predictors: [Predictor; C],
-) {
+fn report<const C: usize>(name: &str, rows: &[[i64; C]], median: u64, predictors: [Predictor; C]) {
     let lines = framed(rows, predictors);
     let bytes = lines.len();
     assert_eq!(unframed(&lines, predictors), rows, "readings were lost");
@@ -159,9 +154,7 @@ fn typical() -> Vec<[i64; 1]> {
     let mut state = 7_u32;
     (0..10_000)
         .map(|_| {
-            state = state
-                .wrapping_mul(1_664_525)
-                .wrapping_add(1_013_904_223);
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             [4_000 + i64::from((state >> 8) % 40)]
         })
         .collect()

@@ -22,12 +22,15 @@ pub const MAX_ROWS: usize = 4096;
 /// After this many ones the error follows in 64 plain bits.
 const ESCAPE: u32 = 24;
 const WIDTH_OF_K: u32 = 6;
+const MOST_K: usize = 40;
+/// About as many rows as fill a frame.
+const ROWS_TO_CHOOSE_BY: usize = 1024;
 const WIDTH_OF_WIDTH: u32 = 7;
 
 /// How a column is predicted. Both sides must agree; it follows from the kind of the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Predictor {
-    /// Noise around a level: a running mean with weight 1/8.
+    /// Noise around a level: a running mean with weight 1/8, deaf to outliers.
     Level,
     /// A slowly changing value: the same as before.
     Previous,
@@ -64,6 +67,8 @@ struct Column {
     predictor: Predictor,
     level: i64,
     step: i64,
+    /// Running mean of the distance from the level, in eighths.
+    spread: u64,
     k: u32,
 }
 
@@ -79,6 +84,7 @@ impl Column {
             predictor,
             level,
             step: 0,
+            spread: 0,
             k,
         }
     }
@@ -94,7 +100,16 @@ impl Column {
     fn learn(&mut self, value: i64) {
         match self.predictor {
             Predictor::Level => {
-                self.level = self.level.wrapping_add(value.wrapping_sub(self.level >> 3))
+                // An inference that was interrupted says nothing about the next: what is far out moves
+                // the level no further than four times the usual distance.
+                let distance = value.wrapping_sub(self.level >> 3);
+                let most = (self.spread / 2).saturating_add(8);
+                let bounded = distance.unsigned_abs().min(most);
+                self.spread = self.spread - self.spread / 8 + bounded;
+                let step = bounded.min(i64::MAX as u64) as i64;
+                self.level = self
+                    .level
+                    .wrapping_add(if distance < 0 { -step } else { step });
             }
             Predictor::Previous => self.level = value,
             Predictor::Step => {
@@ -217,47 +232,26 @@ fn chosen<const C: usize>(
     predictors: [Predictor; C],
     start: [i64; C],
 ) -> [Column; C] {
-    let fresh: [Column; C] = core::array::from_fn(|i| match (predictors.get(i), start.get(i)) {
-        (Some(&predictor), Some(&start)) => Column::new(predictor, start, 0),
-        _ => Column::new(Predictor::Previous, 0, 0),
-    });
-    // The best k is within one of log2 of the mean error; its neighbours are tried too.
-    let mut sums = [0_u64; C];
-    let mut scan = fresh;
-    let mut count = 0_u64;
-    for row in rows.clone() {
-        count += 1;
-        for ((sum, column), value) in sums.iter_mut().zip(&mut scan).zip(row) {
-            // A stray outlier takes the escape; it shall not widen everybody else.
-            *sum = sum.saturating_add(column.error(value).min(1 << 40));
-        }
-    }
-    let mut best = fresh;
-    for (i, column) in best.iter_mut().enumerate() {
-        let mean = sums
-            .get(i)
-            .copied()
-            .unwrap_or(0)
-            .checked_div(count)
-            .unwrap_or(0);
-        let guess = mean.max(1).ilog2();
-        let mut least = usize::MAX;
-        for k in guess.saturating_sub(2)..=(guess + 1).min(40) {
-            let Some(mut trial) = fresh.get(i).copied() else {
-                continue;
-            };
-            trial.k = k;
-            let cost = rows.clone().fold(0_usize, |cost, row| {
-                let error = trial.error(row.get(i).copied().unwrap_or(0));
-                cost + trial.cost(error)
-            });
-            if cost < least {
-                least = cost;
-                column.k = k;
+    let mut columns = [Column::new(Predictor::Previous, 0, 0); C];
+    for ((i, column), (predictor, start)) in columns
+        .iter_mut()
+        .enumerate()
+        .zip(predictors.into_iter().zip(start))
+    {
+        *column = Column::new(predictor, start, 0);
+        let mut scan = *column;
+        let mut costs = [0_usize; MOST_K + 1];
+        for row in rows.clone().take(ROWS_TO_CHOOSE_BY) {
+            let error = scan.error(row.get(i).copied().unwrap_or(0));
+            for (k, cost) in costs.iter_mut().enumerate() {
+                scan.k = k as u32;
+                *cost += scan.cost(error);
             }
         }
+        let best = costs.iter().enumerate().min_by_key(|&(_, cost)| cost);
+        column.k = best.map_or(0, |(k, _)| k as u32);
     }
-    best
+    columns
 }
 
 /// The rows of a received batch. Ends early, with an error, where the message does.
