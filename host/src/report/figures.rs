@@ -19,7 +19,7 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
                     tr {
                         th { "variant" }
                         th { "precision" }
-                        th.n { "parameters" }
+                        th.n title="weights and biases" { "params" }
                         th.n { "MACs" }
                         th.n { "model" }
                         th.n { (metric) }
@@ -28,7 +28,7 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
                         th.n { "median" }
                         th.n { "p90" }
                         th.n { "p99" }
-                        th.n { "peak memory" }
+                        th.n title="peak memory above the runner's own" { "memory" }
                         th { "validity" }
                     }
                 }
@@ -130,12 +130,10 @@ fn validity((planned, result): &Row<'_>) -> Markup {
                     golden.vectors
                 )
             });
+            let readings = format!("{golden}; {samples} readings, {outliers} outliers");
             html! {
-                span.good title=(golden) { "verified" }
-                span.muted {
-                    " " (units::count(u64::from(samples))) " readings, " (outliers) " outliers"
-                    @if void > 0 { ", " (crate::text::counted(void, "window")) " void" }
-                }
+                span.good title=(readings) { "verified" }
+                @if void > 0 { span.muted { ", " (crate::text::counted(void, "window")) " void" } }
             }
         }
         (Status::Done, Some(reason)) => html! { span.bad { (reason) } },
