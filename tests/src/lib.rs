@@ -1,1 +1,11 @@
-//! In preparation.
+//! What the end-to-end tests share. Runs on the laptop.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`noise`] | fault injection: a seeded line that flips, drops, doubles, inserts, delays and is cut |
+//! | [`fake_board`] | a board that sends readings as fast as the line takes them, and nothing else |
+//! | [`lab`] | the real programs: built, started, killed, listened to |
+
+pub mod fake_board;
+pub mod lab;
+pub mod noise;

@@ -30,12 +30,18 @@ fn raw(data: &[u8]) {
             let session = frame.session;
             let line = encode(header, session, frame.body, &mut again).to_vec();
             let mut second = Deframer::new();
-            let heard = line.iter().filter(|&&b| matches!(second.push(b, session), Some(Ok(_))));
+            let heard = line
+                .iter()
+                .filter(|&&b| matches!(second.push(b, session), Some(Ok(_))));
             assert_eq!(heard.count(), 1);
         }
     }
     // Whatever came before: the next sound frame is heard.
-    let header = Header { sequence: 1, acknowledgement: 2, kind: Kind::Log };
+    let header = Header {
+        sequence: 1,
+        acknowledgement: 2,
+        kind: Kind::Log,
+    };
     let line = encode(header, SESSION, b"after all that", &mut again);
     let mut heard = false;
     for &byte in line {
@@ -63,7 +69,11 @@ fn sound(mut data: &[u8]) {
             acknowledgement: i16::from(ack as i8) as u16,
             kind: known,
         };
-        let session = if matches!(known, Kind::Hello | Kind::Welcome) { 0 } else { SESSION };
+        let session = if matches!(known, Kind::Hello | Kind::Welcome) {
+            0
+        } else {
+            SESSION
+        };
         let mut line = [0; MAX_LINE];
         for &byte in encode(header, session, body, &mut line) {
             link.push(byte, now);
