@@ -1,5 +1,7 @@
 //! Sessions against a scripted host: a clock that moves when told, a line in memory, an engine of two lines.
 
+mod silence;
+
 use scalebench_core::board::{
     Board, Clock, Engine, Line, NoLog, NoRails, Parts, Store, Tensor, Vitals,
 };
