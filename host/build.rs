@@ -5,7 +5,11 @@ fn main() {
     let here = std::path::PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
     let script = here.join("../runner/linux/defmt.x");
     println!("cargo:rerun-if-changed={}", script.display());
-    for argument in ["-no-pie", &format!("-Wl,-T,{}", script.display()), "-Wl,--build-id=sha1"] {
+    for argument in [
+        "-no-pie",
+        &format!("-Wl,-T,{}", script.display()),
+        "-Wl,--build-id=sha1",
+    ] {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
 }
