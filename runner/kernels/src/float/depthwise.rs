@@ -1,0 +1,214 @@
+//! Depthwise convolution of `f32`: `DEPTHWISE_CONV_2D`.
+
+use super::Clamp;
+use crate::error::{Error, Operand, exactly, product};
+use crate::isa::{Isa, Level};
+use crate::window::Window;
+use core::ops::Range;
+
+/// Channels whose sums are kept in registers while the taps pass.
+const BLOCK: usize = 16;
+
+/// The specification. `weights` is tap row, tap column, output channel; output channel `c` looks at
+/// input channel `c / (output channels / input channels)`.
+pub fn reference(
+    (window, clamp): (&Window, Clamp),
+    input: &[f32],
+    (weights, bias): (&[f32], Option<&[f32]>),
+    out: &mut [f32],
+) -> Result<(), Error> {
+    let multiplier = check(window, clamp)?;
+    let &Window {
+        input: [_, height, width, channels],
+        output,
+        kernel,
+        stride,
+        dilation,
+        before,
+    } = window;
+    check_operands(window, input, (weights, bias), out)?;
+    for (index, out) in out.iter_mut().enumerate() {
+        let channel = index % output[3];
+        let column = index / output[3] % output[2];
+        let row = index / output[3] / output[2] % output[1];
+        let batch = index / output[3] / output[2] / output[1];
+        let mut sum = 0.0;
+        for ky in 0..kernel[0] {
+            for kx in 0..kernel[1] {
+                let y = (row * stride[0] + ky * dilation[0]).checked_sub(before[0]);
+                let x = (column * stride[1] + kx * dilation[1]).checked_sub(before[1]);
+                let (Some(y), Some(x)) = (y.filter(|&y| y < height), x.filter(|&x| x < width))
+                else {
+                    continue;
+                };
+                let pixel = ((batch * height + y) * width + x) * channels;
+                let tap = (ky * kernel[1] + kx) * output[3];
+                sum += input[pixel + channel / multiplier] * weights[tap + channel];
+            }
+        }
+        *out = clamp.apply(sum + bias.map_or(0.0, |bias| bias[channel]));
+    }
+    Ok(())
+}
+
+/// Holds when the shapes agree; output channels for each input channel.
+fn check(window: &Window, clamp: Clamp) -> Result<usize, Error> {
+    window.check()?;
+    clamp.check()?;
+    product(&[window.kernel[0], window.kernel[1], window.output[3], 4])?;
+    let [inputs, outputs] = [window.input[3], window.output[3]];
+    if outputs % inputs != 0 {
+        return Err(Error::Channels);
+    }
+    Ok(outputs / inputs)
+}
+
+fn check_operands(
+    window: &Window,
+    input: &[f32],
+    (weights, bias): (&[f32], Option<&[f32]>),
+    out: &[f32],
+) -> Result<(), Error> {
+    let taps = window.kernel[0] * window.kernel[1];
+    exactly(input, product(&window.input)?, Operand::Input)?;
+    exactly(weights, taps * window.output[3], Operand::Weights)?;
+    exactly(out, product(&window.output)?, Operand::Output)?;
+    match bias {
+        Some(bias) => exactly(bias, window.output[3], Operand::Bias),
+        None => Ok(()),
+    }
+}
+
+/// A depthwise convolution planned for an instruction set. Its weights are used as they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Depthwise {
+    isa: Isa,
+    window: Window,
+    clamp: Clamp,
+    multiplier: usize,
+}
+
+impl Depthwise {
+    /// Plans a depthwise convolution.
+    ///
+    /// # Errors
+    /// If the shapes contradict each other, or a size does not fit the address space.
+    pub fn new(isa: Isa, window: Window, clamp: Clamp) -> Result<Self, Error> {
+        let multiplier = check(&window, clamp)?;
+        Ok(Self {
+            isa,
+            window,
+            clamp,
+            multiplier,
+        })
+    }
+
+    /// Computes `out` from `input`, weights (tap row, tap column, output channel) and biases.
+    pub fn run(
+        &self,
+        (weights, bias): (&[f32], Option<&[f32]>),
+        input: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), Error> {
+        check_operands(&self.window, input, (weights, bias), out)?;
+        match self.isa.0 {
+            Level::Portable => self.slide((weights, bias), input, out),
+        }
+        Ok(())
+    }
+
+    /// Inlined into a function for each instruction set, for which the compiler vectorises it.
+    #[inline(always)]
+    fn slide(&self, (weights, bias): (&[f32], Option<&[f32]>), input: &[f32], out: &mut [f32]) {
+        let &Window {
+            input: [_, height, width, inputs],
+            output,
+            stride,
+            ..
+        } = &self.window;
+        let [_, rows, columns, outputs] = output;
+        let images = input.chunks_exact(height * width * inputs);
+        for (image, out) in images.zip(out.chunks_exact_mut(rows * columns * outputs)) {
+            for (index, out) in out.chunks_exact_mut(outputs).enumerate() {
+                let (row, column) = (index / columns, index % columns);
+                let taps = [
+                    self.inside(0, row * stride[0]),
+                    self.inside(1, column * stride[1]),
+                ];
+                let origin = [row * stride[0], column * stride[1]];
+                let mut blocks = out.chunks_exact_mut(BLOCK);
+                let mut channel = 0;
+                if self.multiplier == 1 {
+                    for block in &mut blocks {
+                        let mut sums = [0.0; BLOCK];
+                        self.block(image, weights, (origin, &taps), channel, &mut sums);
+                        self.put(bias, channel, &sums, block);
+                        channel += BLOCK;
+                    }
+                }
+                for out in &mut out[channel..] {
+                    let mut sum = [0.0];
+                    self.block(image, weights, (origin, &taps), channel, &mut sum);
+                    self.put(bias, channel, &sum, core::slice::from_mut(out));
+                    channel += 1;
+                }
+            }
+        }
+    }
+
+    /// The sums of neighbouring channels over the taps inside the input.
+    #[inline(always)]
+    fn block<const N: usize>(
+        &self,
+        image: &[f32],
+        weights: &[f32],
+        (origin, taps): ([usize; 2], &[Range<usize>; 2]),
+        channel: usize,
+        sums: &mut [f32; N],
+    ) {
+        let Window {
+            input: [_, _, width, inputs],
+            kernel,
+            dilation,
+            before,
+            ..
+        } = self.window;
+        for ky in taps[0].clone() {
+            let y = origin[0] + ky * dilation[0] - before[0];
+            for kx in taps[1].clone() {
+                let x = origin[1] + kx * dilation[1] - before[1];
+                let pixel = (y * width + x) * inputs + channel / self.multiplier;
+                let tap = (ky * kernel[1] + kx) * self.window.output[3] + channel;
+                let terms = image[pixel..][..N].iter().zip(&weights[tap..][..N]);
+                for (sum, (&x, &weight)) in sums.iter_mut().zip(terms) {
+                    *sum += x * weight;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn put(&self, bias: Option<&[f32]>, channel: usize, sums: &[f32], out: &mut [f32]) {
+        for (lane, (out, &sum)) in out.iter_mut().zip(sums).enumerate() {
+            let bias = bias.map_or(0.0, |bias| bias[channel + lane]);
+            *out = self.clamp.apply(sum + bias);
+        }
+    }
+
+    /// Which taps of a window at `origin` (before padding) lie inside the input.
+    fn inside(&self, axis: usize, origin: usize) -> Range<usize> {
+        let Window {
+            input,
+            kernel,
+            dilation,
+            before,
+            ..
+        } = self.window;
+        let first = before[axis].saturating_sub(origin).div_ceil(dilation[axis]);
+        let end = (input[1 + axis] + before[axis])
+            .saturating_sub(origin)
+            .div_ceil(dilation[axis])
+            .min(kernel[axis]);
+        first..end
+    }
+}
