@@ -365,6 +365,30 @@ fn metrics(metrics: &Metrics) -> BTreeMap<String, f64> {
             (Metric::LogLoss, log_loss),
             (Metric::Auc, auc),
         ],
+        Metrics::Classes {
+            top1,
+            top5,
+            log_loss,
+            auc,
+            macro_f1,
+        } => vec![
+            (Metric::Top1, Some(top1)),
+            (Metric::Top5, Some(top5)),
+            (Metric::MacroF1, macro_f1),
+            (Metric::LogLoss, log_loss),
+            (Metric::Auc, auc),
+        ],
+        Metrics::Detection {
+            map50,
+            map50_95,
+            precision,
+            recall,
+        } => vec![
+            (Metric::Map50, Some(map50)),
+            (Metric::Map50To95, Some(map50_95)),
+            (Metric::DetectionPrecision, Some(precision)),
+            (Metric::DetectionRecall, Some(recall)),
+        ],
         Metrics::Regression { mae, mse, r2 } => vec![
             (Metric::Mae, Some(mae)),
             (Metric::Mse, Some(mse)),
@@ -383,10 +407,10 @@ fn metrics(metrics: &Metrics) -> BTreeMap<String, f64> {
 
 fn interval(metric: Metric, quality: &Quality) -> Option<stats::Interval> {
     match (metric, quality.metrics) {
-        (Metric::Top1, Metrics::Classification { top1, .. }) => {
+        (Metric::Top1, Metrics::Classification { top1, .. } | Metrics::Classes { top1, .. }) => {
             stats::wilson(top1, quality.samples)
         }
-        (Metric::Top5, Metrics::Classification { top5, .. }) => {
+        (Metric::Top5, Metrics::Classification { top5, .. } | Metrics::Classes { top5, .. }) => {
             stats::wilson(top5, quality.samples)
         }
         (Metric::R2, Metrics::Regression { r2, .. }) => stats::r2_interval(r2, quality.samples),

@@ -331,9 +331,12 @@ impl Plan {
 fn expand(wishes: &Wishes, family: &Family) -> Vec<PlannedTrial> {
     let name = &family.manifest.name;
     let mut trials = Vec::new();
+    let unasked = wishes.families.is_empty() && wishes.variants.is_empty();
+    let marked = family.manifest.variants.iter().any(|v| v.default);
     for variant in &family.manifest.variants {
         let full = format!("{name}/{}", variant.name);
-        if !chosen(&wishes.variants, &[&variant.name, &full]) {
+        let left_out = unasked && marked && !variant.default;
+        if left_out || !chosen(&wishes.variants, &[&variant.name, &full]) {
             continue;
         }
         for (precision, build) in variant.builds() {
@@ -500,6 +503,41 @@ mod tests {
         for third in dealt.chunks(3) {
             assert_eq!(third.iter().filter(|&&c| c == 'b').count(), 1, "{dealt:?}");
         }
+    }
+
+    #[test]
+    fn without_a_choice_only_marked_variants_are_measured() {
+        let families = scalebench_models::load_all(&scalebench_models::root(None)).unwrap();
+        let mut family = families.into_iter().next().unwrap();
+        for (place, variant) in family.manifest.variants.iter_mut().enumerate() {
+            variant.default = place == 1;
+        }
+        let (name, marked) = (
+            family.manifest.name.clone(),
+            family.manifest.variants[1].name.clone(),
+        );
+        let total = family.manifest.variants.len();
+        let measured = |families: Vec<String>, family: &Family| {
+            let wishes = Wishes {
+                board: "local".to_owned(),
+                thoroughness: Thoroughness::Quick,
+                families,
+                variants: Vec::new(),
+                precisions: vec![Precision::Float32],
+                seed: 1,
+                windows: None,
+                window_ms: None,
+            };
+            let plan = Plan::new(&wishes, std::slice::from_ref(family)).unwrap();
+            let names = plan.trials.into_iter().map(|trial| trial.variant);
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(measured(Vec::new(), &family), [marked]);
+        assert_eq!(measured(vec![name], &family).len(), total);
+        for variant in &mut family.manifest.variants {
+            variant.default = false;
+        }
+        assert_eq!(measured(Vec::new(), &family).len(), total);
     }
 
     #[test]

@@ -98,7 +98,11 @@ pub fn metric_name(metric: scalebench_models::Metric) -> &'static str {
         Metric::Rmse => "RMSE",
         Metric::Mae => "MAE",
         Metric::Mse => "MSE",
-        other => other.word(),
+        Metric::MacroF1 => "macro F1",
+        Metric::Map50 => "mAP@0.5",
+        Metric::Map50To95 => "mAP@0.5:0.95",
+        Metric::DetectionPrecision => "precision",
+        Metric::DetectionRecall => "recall",
     }
 }
 

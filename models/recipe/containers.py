@@ -12,15 +12,23 @@ def pad(data):
     return data + bytes(-len(data) % 4)
 
 
-def write_dataset(inputs, *, classes=None, values=None, output=(1.0, 0.0)):
-    """inputs: list of (array [samples, elements] in a stored dtype, scale, offset)."""
+def write_dataset(inputs, *, classes=None, boxes=None, values=None, output=(1.0, 0.0)):
+    """inputs: list of (array [samples, elements] in a stored dtype, scale, offset).
+
+    Labels: `classes` (labels, number), `boxes` (slots [samples, slots, 6], number of classes), `values`, or none.
+    """
     samples = len(inputs[0][0])
     if classes is not None:
         labels, names = classes
         kind, count, each, stored = 1, names, 1, labels.astype("<u2")
         assert stored.max() < names
-    else:
+    elif boxes is not None:
+        slots, names = boxes
+        kind, count, each, stored = 3, names, slots.shape[1], slots.astype("<u2")
+    elif values is not None:
         kind, count, each, stored = 2, 0, values.shape[1], values.astype("<f4")
+    else:
+        kind, count, each, stored = 0, 0, 0, np.zeros(0, "<u2")
     out = struct.pack("<4sHBBIIIffI", b"SBDS", 1, len(inputs), kind, samples, count, each, *output, 0)
     for data, scale, offset in inputs:
         out += struct.pack("<BxxxIff", DTYPES[data.dtype.name], data[0].size, scale, offset)
@@ -42,6 +50,8 @@ def read_dataset(raw):
         at += len(pad(data.tobytes()))
     if kind == 1:
         labels = np.frombuffer(raw, "<u2", samples, at)
+    elif kind == 3:
+        labels = np.frombuffer(raw, "<u2", samples * each * 6, at).reshape(samples, each, 6)
     else:
         labels = np.frombuffer(raw, "<f4", samples * each, at).reshape(samples, each)
     return inputs, labels, (scale, offset), classes

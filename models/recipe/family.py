@@ -17,24 +17,33 @@ import containers  # noqa: E402
 import reference  # noqa: E402
 
 
+PRECISIONS = {"float32", "int8", "dynamic"}
+
+
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def convert(model, samples):
-    """The float and the full-integer .tflite of a Keras model with batch 1.
+def convert(model, samples, dynamic=False):
+    """The float, the full-integer and, if wanted, the dynamic-range .tflite of a Keras model with batch 1.
 
-    `samples` are real inputs of the training split; they set the activation ranges.
+    `samples` are inputs of the training split, each a list with one array an input; they set the activation
+    ranges. Integer inputs (token ids) stay what they are.
     """
     import tensorflow as tf
 
-    float32 = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    found = {"float32": tf.lite.TFLiteConverter.from_keras_model(model).convert()}
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    converter.representative_dataset = lambda: ([sample] for sample in samples)
-    return {"float32": float32, "int8": converter.convert()}
+    converter.representative_dataset = lambda: iter(samples)
+    found["int8"] = converter.convert()
+    if dynamic:
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        found["dynamic"] = converter.convert()
+    return found
 
 
 def cost(model):
@@ -79,28 +88,35 @@ class Files:
         return table({"file": name, "sha256": sha256(data), "bytes": len(data)})
 
 
-def build(files, name, content, stored_golden, spec, dataset, tolerance, keys):
-    """Write one precision of one variant; returns its manifest table and its quality."""
+def build(files, name, content, golden, dataset, tolerance, keys):
+    """Write one precision of one variant; returns its manifest table, its quality and how far fast kernels are off.
+
+    `golden` holds the stored samples of the golden vectors, one array an input. Without `keys` no quality is
+    measured: the weights are seeded.
+    """
     precision, model = name[1], reference.Model(content)
     stem = f"{name[0]}.{precision}"
-    scale, offset = spec
+    maps = [(scale, offset) for _, scale, offset in dataset[0]]
     vectors = []
-    for sample in stored_golden:
-        tensor = model.quantise(sample.astype(np.float32) * scale + offset)
-        vectors.append(([tensor], [model.run(tensor).copy()]))
-    quality = reference.quality(model, dataset)
+    for sample in golden:
+        tensors = model.tensors(sample, maps)
+        vectors.append((tensors, model.run(tensors)))
+    quality = reference.quality(model, dataset) if keys else {}
     lines = [
         f"[variant.{precision}]",
         "model = " + files.put(f"weights/{stem}.tflite", content),
         "golden = " + files.put(f"golden/{stem}.sbgv", containers.write_golden(vectors)),
         f"vectors = {len(vectors)}",
         "tolerance = " + table({"steps": 0} if precision == "int8" else tolerance),
-        "quality = " + table({k: round(quality[k], 6) for k in keys}),
     ]
+    if keys:
+        lines.append("quality = " + table({k: round(quality[k], 6) for k in keys}))
     # How far the interpreter's fast kernels are off, as a yardstick for the tolerance.
     fast = reference.Model(content, reference.OpResolverType.AUTO)
     off = max(
-        float(np.abs(fast.run(i[0]).astype(np.float64) - o[0].astype(np.float64)).max()) for i, o in vectors
+        float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max())
+        for ins, outs in vectors
+        for ours, theirs in zip(fast.run(ins), outs)
     )
     return lines, quality, off
 
@@ -138,7 +154,7 @@ def check(folder, expected):
         claim(f"{entry['name']}: hash", sha256(raw) == entry["artefact"]["sha256"])
         datasets[entry["name"]] = containers.read_dataset(raw)
     for variant in manifest["variant"]:
-        for precision in ("float32", "int8"):
+        for precision in PRECISIONS & variant.keys():
             where, entry = f"{variant['name']} {precision}", variant[precision]
             content = (folder / entry["model"]["file"]).read_bytes()
             golden = (folder / entry["golden"]["file"]).read_bytes()
@@ -146,13 +162,16 @@ def check(folder, expected):
             claim(f"{where}: golden hash", sha256(golden) == entry["golden"]["sha256"])
             model = reference.Model(content)
             for ins, outs in containers.read_golden(golden):
-                found = model.run(ins[0].reshape(model.input["shape"])).reshape(-1)
-                if precision == "int8":
-                    same = (found == outs[0]).all()
-                else:
-                    limit = entry["tolerance"]["absolute"] + entry["tolerance"]["relative"] * np.abs(outs[0])
-                    same = (np.abs(found - outs[0]) <= limit).all()
-                claim(f"{where}: golden output", same)
+                shaped = [tensor.reshape(detail["shape"]) for tensor, detail in zip(ins, model.inputs, strict=True)]
+                for found, expected in zip(model.run(shaped), outs, strict=True):
+                    off = np.abs(found.reshape(-1).astype(np.float64) - expected)
+                    if precision == "int8":
+                        same = (off <= entry["tolerance"]["steps"]).all()
+                    else:
+                        same = (off <= entry["tolerance"]["absolute"] + entry["tolerance"]["relative"] * np.abs(expected)).all()
+                    claim(f"{where}: golden output", same)
+            if "quality" not in entry:
+                continue
             found = reference.quality(model, datasets[variant["dataset"]])
             for metric, stated in entry["quality"].items():
                 claim(f"{where}: {metric} is {found[metric]}, stated {stated}",

@@ -3,6 +3,7 @@
 Formulas of the metrics are those of `Metric` in models/src/vocabulary.rs.
 """
 
+import detection
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -13,36 +14,68 @@ class Model:
     def __init__(self, content, kernels=OpResolverType.BUILTIN_REF):
         self.interpreter = Interpreter(model_content=content, num_threads=1, experimental_op_resolver_type=kernels)
         self.interpreter.allocate_tensors()
-        (self.input,) = self.interpreter.get_input_details()
-        (self.output,) = self.interpreter.get_output_details()
+        self.inputs = self.interpreter.get_input_details()
+        self.outputs = self.interpreter.get_output_details()
 
-    def quantise(self, real):
-        """A real f32 sample as the input tensor, see `quantise` in models/src/container.rs."""
-        if self.input["dtype"] == np.float32:
-            return real.reshape(self.input["shape"])
-        scale, zero = self.input["quantization"]
-        ratio = real.astype(np.float32) / np.float32(scale)
-        whole = np.trunc(ratio)
-        rest = ratio - whole
-        steps = whole.astype(np.int32) + (rest >= 0.5) - (rest <= -0.5) + zero
-        return np.clip(steps, -128, 127).astype(np.int8).reshape(self.input["shape"])
+    def tensors(self, sample, maps):
+        """A stored sample (one array an input, with its scale and offset) as input tensors.
 
-    def run(self, tensor):
-        self.interpreter.set_tensor(self.input["index"], tensor)
+        The rule is that of models/src/container.rs: real values, quantised ones, or plain integers.
+        """
+        found = []
+        for detail, stored, (scale, offset) in zip(self.inputs, sample, maps, strict=True):
+            quantum, zero = detail["quantization"]
+            if np.issubdtype(detail["dtype"], np.integer) and quantum == 0:
+                tensor = stored.astype(detail["dtype"])
+            else:
+                tensor = stored.astype(np.float32) * np.float32(scale) + np.float32(offset)
+                if detail["dtype"] == np.int8:
+                    tensor = quantise(tensor, np.float32(quantum), zero)
+            found.append(tensor.reshape(detail["shape"]))
+        return found
+
+    def run(self, tensors):
+        """The output tensors for these input tensors."""
+        for detail, tensor in zip(self.inputs, tensors, strict=True):
+            self.interpreter.set_tensor(detail["index"], tensor)
         self.interpreter.invoke()
-        return self.interpreter.get_tensor(self.output["index"])
+        return [self.interpreter.get_tensor(detail["index"]) for detail in self.outputs]
 
-    def real(self, tensor):
-        """An output tensor's real values in f32."""
-        if tensor.dtype == np.float32:
-            return tensor.reshape(-1)
-        scale, zero = self.output["quantization"]
-        return (tensor.reshape(-1).astype(np.int32) - zero).astype(np.float32) * np.float32(scale)
+    def reals(self, tensors):
+        """Real values of the output tensors, flat, in f32."""
+        found = []
+        for detail, tensor in zip(self.outputs, tensors, strict=True):
+            flat = tensor.reshape(-1)
+            if tensor.dtype != np.float32:
+                scale, zero = detail["quantization"]
+                flat = (flat.astype(np.int32) - zero).astype(np.float32) * np.float32(scale)
+            found.append(flat)
+        return found
 
-    def outputs(self, stored, scale, offset):
-        """Real outputs for all samples of a dataset's only input."""
-        real = stored.astype(np.float32) * scale + offset
-        return np.stack([self.real(self.run(self.quantise(sample))) for sample in real])
+
+def quantise(real, scale, zero):
+    """See `quantise` in models/src/container.rs."""
+    ratio = real / scale
+    whole = np.trunc(ratio)
+    rest = ratio - whole
+    steps = whole.astype(np.int32) + (rest >= 0.5) - (rest <= -0.5) + zero
+    return np.clip(steps, -128, 127).astype(np.int8)
+
+
+def outputs(model, inputs):
+    """Real values of a model's first output for every sample of a dataset's inputs."""
+    maps = [(scale, offset) for _, scale, offset in inputs]
+    samples = zip(*(data for data, _, _ in inputs), strict=True)
+    return np.stack([model.reals(model.run(model.tensors(sample, maps)))[0] for sample in samples])
+
+
+def macro_f1(predicted, labels):
+    """Unweighted mean of F1 over the classes that occur among labels or predictions (as scikit-learn's)."""
+    scores = []
+    for c in np.union1d(predicted, labels):
+        right = int(((predicted == c) & (labels == c)).sum())
+        scores.append(2 * right / int((predicted == c).sum() + (labels == c).sum()))
+    return float(np.mean(scores))
 
 
 def classification(outputs, labels):
@@ -52,6 +85,7 @@ def classification(outputs, labels):
     return {
         "top1": float(np.mean(order[:, 0] == labels)),
         "top5": float(np.mean((order[:, :5] == labels[:, None]).any(axis=1))),
+        "macro_f1": macro_f1(order[:, 0], labels),
         "log_loss": float(np.mean(-np.log(np.maximum(p, 1e-7)))),
     }
 
@@ -68,8 +102,11 @@ def regression(predicted, labels):
 
 def quality(model, dataset):
     """Quality of a Model on a dataset as read_dataset gives it."""
-    (entry,), labels, (scale, offset), classes = dataset
-    outputs = model.outputs(*entry)
+    inputs, labels, (scale, offset), classes = dataset
+    found = outputs(model, inputs)
+    if labels.ndim == 3:
+        boxes = [detection.decode(picture, classes) for picture in found]
+        return detection.quality(boxes, [detection.labels(slots) for slots in labels], classes)
     if classes:
-        return classification(outputs, labels)
-    return regression(outputs * np.float32(scale) + np.float32(offset), labels)
+        return classification(found, labels)
+    return regression(found * np.float32(scale) + np.float32(offset), labels)

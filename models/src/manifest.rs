@@ -214,6 +214,9 @@ pub struct Variant {
     pub macs: u64,
     /// Position along each dimension.
     pub coordinates: BTreeMap<String, f64>,
+    /// Whether a run without any choice measures it. Without a mark on any variant, all of them.
+    #[serde(default)]
+    pub default: bool,
     /// The float build.
     #[serde(default)]
     pub float32: Option<Build>,

@@ -1,11 +1,11 @@
 """fashion-cnn: the data, the architecture and the grid. Everything that decides a number is here."""
 
-import gzip
 import hashlib
-import math
-import pathlib
 
 import numpy as np
+
+from fashion_mnist import load as source
+from fashion_mnist import resample
 
 # The grid: compound scaling of resolution (pixels a side), width (channels after the stem) and
 # depth (blocks a stage). The second line of sizes adds squeeze-excite to every block.
@@ -26,57 +26,18 @@ CLASSES = ["t-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shi
 # Seconds of training as logged, summed; the cores were shared with compilers all the while.
 RUN_TIME = "50 minutes of training on two x86-64 cores at load 8 to 13; not timed on an idle machine"
 EVALUATED = 2000
-SIDE = 28
 EPOCHS = 5
 BATCH = 128
 
-# Debian's dataset-fashion-mnist, 0.0~git20200523.55506a9-1: SHA-256 of the unpacked idx contents.
-FILES = {
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-}
 
-
-def idx(folder, name, digests):
-    """One idx file (http://yann.lecun.com/exdb/mnist/) as an array of u8."""
-    raw = gzip.decompress((pathlib.Path(folder) / f"{name}.gz").read_bytes())
-    digests[name] = hashlib.sha256(raw).hexdigest()
-    rank = raw[3]
-    shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank)]
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
-
-
-def resample(images, side):
-    """Area average from 28x28 to side x side in integers: the same bytes on every machine.
-
-    On a grid of lcm(28, side) units an input pixel covers `own` units and an output pixel `span`;
-    the mean over span x span units is rounded half up.
-    """
-    if side == SIDE:
-        return images
-    common = math.lcm(SIDE, side)
-    own, span = common // SIDE, common // side
-    weights = np.zeros((side, SIDE), np.int64)
-    for unit in range(common):
-        weights[unit // span, unit // own] += 1
-    total = np.einsum("ij,njk,lk->nil", weights, images.astype(np.int64), weights, optimize=True)
-    return ((total + span * span // 2) // (span * span)).astype(np.uint8)
-
-
-def load(folder):
-    """Training images and labels, evaluation images and labels, digests of the sources.
+def load():
+    """Training images and labels, evaluation images and labels, number of test images left out.
 
     The split is the data set's own. From its 10,000 test images the evaluation set takes 200 of each
     class, those with the smallest SHA-256 of their pixels, leaving out every image that also occurs
     in the training half or twice in the test half. Classes alternate, so that every prefix is balanced.
     """
-    digests = {}
-    x = idx(folder, "train-images-idx3-ubyte", digests)
-    y = idx(folder, "train-labels-idx1-ubyte", digests)
-    tx = idx(folder, "t10k-images-idx3-ubyte", digests)
-    ty = idx(folder, "t10k-labels-idx1-ubyte", digests)
+    x, y, tx, ty = source()
     seen = {hashlib.sha256(i.tobytes()).digest() for i in x}
     by_class = [[] for _ in CLASSES]
     left_out = 0
@@ -90,7 +51,7 @@ def load(folder):
     each = EVALUATED // len(CLASSES)
     ranked = [sorted(c)[:each] for c in by_class]
     chosen = [ranked[c][r][1] for r in range(each) for c in range(len(CLASSES))]
-    return x, y, tx[chosen], ty[chosen], digests, left_out
+    return x, y, tx[chosen], ty[chosen], left_out
 
 
 def network(resolution, width, depth, squeeze_excite, batch=None):

@@ -1,6 +1,5 @@
 """Train, convert, measure and write fashion-cnn, or check what is committed (--check)."""
 
-import os
 import pathlib
 import sys
 
@@ -12,10 +11,10 @@ import numpy as np  # noqa: E402
 
 import containers  # noqa: E402
 import fashion  # noqa: E402
+import fashion_mnist  # noqa: E402
 import reference  # noqa: E402
 
 FOLDER = HERE.parent
-SOURCE = os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist")
 METRICS = ["top1", "top5", "log_loss"]
 TOLERANCE = {"absolute": 2e-5, "relative": 1e-4}
 SCALE = np.float32(1 / 255)
@@ -25,17 +24,16 @@ def golden(stored, resolution):
     """Twelve stored images: black, white, chequered, a ramp, and eight evaluated ones of different classes."""
     rows, columns = np.indices((resolution, resolution))
     drawn = [0 * rows, 0 * rows + 255, (rows + columns) % 2 * 255, columns * 255 // (resolution - 1)]
-    return np.concatenate([np.stack(drawn).astype(np.uint8).reshape(4, -1), stored[:8]])
+    return [[row] for row in np.concatenate([np.stack(drawn).astype(np.uint8).reshape(4, -1), stored[:8]])]
 
 
 def main():
     asked = family.arguments(__doc__)
-    x, y, ex, ey, digests, left_out = fashion.load(SOURCE)
-    assert digests == fashion.FILES, "the idx files are not the pinned ones"
+    x, y, ex, ey, left_out = fashion.load()
     resolutions = sorted({size[1] for size in fashion.SIZES})
     raw = {}
     for resolution in resolutions:
-        stored = fashion.resample(ex, resolution).reshape(len(ex), -1)
+        stored = fashion_mnist.resample(ex, resolution).reshape(len(ex), -1)
         raw[resolution] = containers.write_dataset([(stored, SCALE, 0.0)], classes=(ey, len(fashion.CLASSES)))
     names = {r: f"data/test-{r}x{r}.sbds" for r in resolutions}
     if asked.check:
@@ -75,16 +73,7 @@ seed = {fashion.SEED}
 run_time = "{fashion.RUN_TIME}"
 packages = {family.packages(HERE)}
 '''
-    for file, digest in fashion.FILES.items():
-        head += f'''
-[[origin]]
-what = "data"
-title = "Fashion-MNIST: {file}"
-source = "Debian package dataset-fashion-mnist 0.0~git20200523.55506a9-1, {file}.gz (hash of the unpacked file)"
-licence = "MIT"
-copyright = "Copyright 2017 Zalando SE, https://tech.zalando.com"
-sha256 = "{digest}"
-'''
+    head += fashion_mnist.origins()
     for resolution in resolutions:
         head += f'''
 [[dataset]]
@@ -106,7 +95,8 @@ shape = [{resolution}, {resolution}, 1]
             fashion.train(size, x, y, weights)
         model = fashion.trained(size, weights)
         parameters, macs = family.cost(model)
-        samples = fashion.resample(x[picked], resolution).astype(np.float32)[:, None, :, :, None] * SCALE
+        real = fashion_mnist.resample(x[picked], resolution).astype(np.float32)[:, None, :, :, None] * SCALE
+        samples = [[image] for image in real]
         dataset = containers.read_dataset(raw[resolution])
         lines = [
             "",
@@ -124,7 +114,6 @@ shape = [{resolution}, {resolution}, 1]
                 (name, precision),
                 content,
                 golden(dataset[0][0][0], resolution),
-                (SCALE, np.float32(0)),
                 dataset,
                 TOLERANCE,
                 METRICS,

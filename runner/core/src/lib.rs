@@ -11,6 +11,8 @@
 //! | [`window`] | calibration and the timed window itself |
 //! | [`tensor`] | dataset samples into input tensors, output tensors into numbers |
 //! | [`metric`] | quality metrics that need no heap |
+//! | [`detection`] | a grid head's outputs into boxes |
+//! | [`average_precision`] | how good boxes are |
 //! | [`trial`] | the phases of one trial |
 //! | [`session`] | the state machine around all of it |
 
@@ -25,8 +27,10 @@
     )
 )]
 
+pub mod average_precision;
 pub mod board;
 pub mod clock;
+pub mod detection;
 mod log;
 pub mod metric;
 pub mod session;

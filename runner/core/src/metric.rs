@@ -1,5 +1,6 @@
 //! Quality metrics that need no heap.
 
+use crate::average_precision::AveragePrecision;
 use scalebench_wire::message::Metrics;
 
 /// Most classes that are told apart in a confusion table.
@@ -21,21 +22,23 @@ pub enum Tally {
     Classification(Classification),
     /// A number.
     Regression(Regression),
+    /// Boxes.
+    Detection(AveragePrecision),
 }
 
 impl Tally {
     /// The metrics of everything added.
-    #[must_use]
-    pub fn metrics(&self) -> Metrics {
+    pub fn metrics(&mut self) -> Metrics {
         match self {
             Self::None => Metrics::None,
             Self::Classification(classification) => classification.metrics(),
             Self::Regression(regression) => regression.metrics(),
+            Self::Detection(boxes) => boxes.metrics(),
         }
     }
 }
 
-/// Top-1, top-5, log loss, area under the curve, confusion.
+/// Top-1, top-5, log loss, area under the curve, confusion, macro F1.
 #[derive(Clone, Debug)]
 pub struct Classification {
     samples: u32,
@@ -131,12 +134,36 @@ impl Classification {
 
     fn metrics(&self) -> Metrics {
         let samples = f64::from(self.samples.max(1));
-        Metrics::Classification {
+        Metrics::Classes {
             top1: f64::from(self.top1) / samples,
             top5: f64::from(self.top5) / samples,
             log_loss: self.probabilities.then_some(self.log_loss / samples),
             auc: (self.classes == 2).then(|| self.auc()).flatten(),
+            macro_f1: self.macro_f1(),
         }
+    }
+
+    /// Mean of F1 over the classes that occur among labels or predictions, as scikit-learn's
+    /// `f1_score(average="macro")`.
+    fn macro_f1(&self) -> Option<f64> {
+        if self.classes > MAX_CLASSES {
+            return None;
+        }
+        let (mut sum, mut occurring) = (0.0, 0.0);
+        for class in 0..self.classes {
+            let labelled: u32 = (0..MAX_CLASSES)
+                .map(|other| self.confused(class, other))
+                .sum();
+            let predicted: u32 = (0..MAX_CLASSES)
+                .map(|other| self.confused(other, class))
+                .sum();
+            if labelled + predicted > 0 {
+                sum +=
+                    2.0 * f64::from(self.confused(class, class)) / f64::from(labelled + predicted);
+                occurring += 1.0;
+            }
+        }
+        (occurring > 0.0).then(|| sum / occurring)
     }
 
     /// Mann-Whitney form of the area under the ROC curve; scores in one bin count as equal.
@@ -206,16 +233,19 @@ mod tests {
         ];
         let predicted = scores.map(|(scores, label)| tally.add(scores.into_iter(), label));
         assert_eq!(predicted, [0, 0, 0]);
-        let Metrics::Classification {
+        let Metrics::Classes {
             top1,
             top5,
             log_loss,
             auc,
+            macro_f1,
         } = tally.metrics()
         else {
             panic!()
         };
         assert_eq!((top1, top5, auc), (1.0 / 3.0, 2.0 / 3.0, None));
+        // Class 0: one of three predictions right; classes 3 and 5 occur and are never predicted.
+        assert_eq!(macro_f1, Some(0.5 / 3.0));
         let by_hand = -(0.7_f64.ln() + 0.02_f64.ln() + 0.2_f64.ln()) / 3.0;
         assert!((log_loss.unwrap() - by_hand).abs() < 1e-6);
         assert_eq!(tally.confused(5, 0), 1);
@@ -225,7 +255,7 @@ mod tests {
     fn logits_have_no_log_loss() {
         let mut tally = Classification::new();
         tally.add([3.0, -1.0, 0.5].into_iter(), 0);
-        let Metrics::Classification { log_loss, .. } = tally.metrics() else {
+        let Metrics::Classes { log_loss, .. } = tally.metrics() else {
             panic!()
         };
         assert_eq!(log_loss, None);
@@ -237,7 +267,7 @@ mod tests {
         for (score, label) in [(0.1, 0), (0.4, 0), (0.35, 1), (0.8, 1)] {
             tally.add([1.0 - score, score].into_iter(), label);
         }
-        let Metrics::Classification { auc, .. } = tally.metrics() else {
+        let Metrics::Classes { auc, .. } = tally.metrics() else {
             panic!()
         };
         assert_eq!(auc, Some(0.75)); // the example of scikit-learn's roc_auc_score

@@ -49,6 +49,8 @@ pub struct Session<'a, B: Board> {
     baud: u32,
     link: Link,
     work: Work,
+    /// What [`Request::TimeDecoding`] said in this session.
+    time_decoding: bool,
     readings: &'a mut [u32],
     beacon_due: u64,
     baud_change: Option<BaudChange>,
@@ -118,6 +120,7 @@ impl<'a, B: Board> Session<'a, B> {
             baud,
             link: Link::new(),
             work: Work::Nothing,
+            time_decoding: false,
             readings,
             beacon_due: 0,
             baud_change: None,
@@ -222,6 +225,7 @@ impl<'a, B: Board> Session<'a, B> {
         }
         if hello.session != self.link.session() {
             self.end_session();
+            self.time_decoding = false;
             self.link.open(hello.session);
             info!("session {}", hello.session);
         }
@@ -291,8 +295,9 @@ impl<'a, B: Board> Session<'a, B> {
             }
             Request::ArtefactCommit if matches!(self.work, Work::Upload) => self.commit(),
             Request::Trial(spec) if !matches!(self.work, Work::Trial(_)) => {
-                self.work = Work::Trial(Trial::new(spec));
+                self.work = Work::Trial(Trial::new(spec, self.time_decoding));
             }
+            Request::TimeDecoding(wanted) => self.time_decoding = wanted,
             Request::Abort => {
                 if let Work::Trial(trial) = &mut self.work {
                     trial.abort();

@@ -10,7 +10,9 @@
     reason = "a failure carries its sentence: there is no heap to box it on"
 )]
 
+use crate::average_precision::AveragePrecision;
 use crate::board::{Board, Clock, Engine, Parts, Rails, Store, Vitals};
+use crate::detection::{Detection, Grid, MAX_BOXES};
 use crate::log::{info, warn};
 use crate::metric::{Classification, Regression, Tally};
 use crate::tensor::{self, Difference, Mismatch};
@@ -18,7 +20,7 @@ use crate::window::{self, Pace};
 use core::fmt::{self, Display, Write};
 use heapless::{Deque, Vec};
 use scalebench_wire::batch::{self, Predictor};
-use scalebench_wire::container::{Dataset, Golden, Label, LabelKind, value};
+use scalebench_wire::container::{Dataset, Golden, Label, LabelKind, boxes, value};
 use scalebench_wire::frame::{Kind, crc32};
 use scalebench_wire::link::Link;
 use scalebench_wire::message::{
@@ -82,6 +84,10 @@ pub struct Trial {
     outputs: Vec<(u32, u32), MAX_WINDOWS>,
     outputs_match: bool,
     tally: Tally,
+    /// How outputs become boxes, where the dataset is labelled with boxes.
+    grid: Option<Grid>,
+    /// Whether windows hold that.
+    time_decoding: bool,
     outcomes: Deque<i64, 1024>,
     outcomes_sent: u32,
     before_bytes: u64,
@@ -100,9 +106,10 @@ pub struct Surroundings<'a, B: Board> {
 }
 
 impl Trial {
-    /// A trial that has not begun.
+    /// A trial that has not begun. With `time_decoding` its windows hold the decoding of outputs into
+    /// boxes, where the dataset is labelled with boxes.
     #[must_use]
-    pub fn new(spec: message::Trial) -> Self {
+    pub fn new(spec: message::Trial, time_decoding: bool) -> Self {
         Self {
             spec,
             phase: Phase::Load,
@@ -119,6 +126,8 @@ impl Trial {
             outputs: Vec::new(),
             outputs_match: true,
             tally: Tally::None,
+            grid: None,
+            time_decoding,
             outcomes: Deque::new(),
             outcomes_sent: 0,
             before_bytes: 0,
@@ -262,10 +271,9 @@ impl Trial {
             None | Some(LabelKind::None) => Tally::None,
             Some(LabelKind::Class { .. }) => Tally::Classification(Classification::new()),
             Some(LabelKind::Values { .. }) => Tally::Regression(Regression::default()),
-            Some(_) => {
-                return Err(Failure::Data(words(
-                    &"labels of this kind are not scored by this runner",
-                )));
+            Some(LabelKind::Boxes { classes, .. }) => {
+                self.grid = Some(grid(engine, classes)?);
+                Tally::Detection(AveragePrecision::new())
             }
         };
         around.event(&Event::Loaded(loaded));
@@ -358,9 +366,10 @@ impl Trial {
             stride: 1,
             unit_log2: 0,
         };
+        let decoding = self.timed_decoding();
         loop {
-            let marks =
-                window::measure(clock, pace, &mut [], || engine.infer()).map_err(engine_failure)?;
+            let marks = window::measure(clock, pace, &mut [], || infer(engine, decoding))
+                .map_err(engine_failure)?;
             self.typical_ticks = ((marks.end - marks.begin) / u64::from(pace.inferences)).max(1);
             if clock.now() - begin >= wanted {
                 break;
@@ -415,8 +424,11 @@ impl Trial {
             ..
         } = &mut *around.parts;
         rails.start();
+        let decoding = self.timed_decoding();
         let before = vitals.condition();
-        let marks = window::measure(clock, self.pace, around.readings, || engine.infer());
+        let marks = window::measure(clock, self.pace, around.readings, || {
+            infer(engine, decoding)
+        });
         let after = vitals.condition();
         rails.stop();
         let marks = marks.map_err(engine_failure)?;
@@ -619,9 +631,24 @@ impl Trial {
                     let _ = self.outcomes.push_back(prediction.to_bits().into());
                 }
             }
+            (Tally::Detection(tally), Some(Label::Boxes(slots)), _) => {
+                let Some(grid) = self.grid else {
+                    return Ok(());
+                };
+                let found = grid.decode(outputs);
+                tally
+                    .add(&found, boxes(slots))
+                    .map_err(|full| Failure::Data(words(&full)))?;
+                let _ = self.outcomes.push_back(fingerprint(&found).into());
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// How outputs become boxes, if the windows hold that.
+    fn timed_decoding(&self) -> Option<Grid> {
+        self.grid.filter(|_| self.time_decoding)
     }
 
     fn quality<B: Board>(&mut self, around: &mut Surroundings<'_, B>) -> Result<(), Failure> {
@@ -789,6 +816,41 @@ fn output_crc(engine: &impl Engine) -> u32 {
             // Several outputs: fold their sums, order included.
             crc.rotate_left(1) ^ crc32(engine.output_bytes(index))
         })
+}
+
+/// One inference as a window times it.
+fn infer<E: Engine>(engine: &mut E, decoding: Option<Grid>) -> Result<(), E::Error> {
+    engine.infer()?;
+    if let (Some(grid), Some(tensor)) = (decoding, engine.output(0)) {
+        let outputs = tensor::reals(&tensor, engine.output_bytes(0));
+        core::hint::black_box(grid.decode(outputs));
+    }
+    Ok(())
+}
+
+/// The grid that the model's first output is.
+fn grid(engine: &impl Engine, classes: u16) -> Result<Grid, Failure> {
+    let outputs = engine
+        .output(0)
+        .map_or(0, |tensor| tensor.bytes / tensor.dtype.size());
+    Grid::new(outputs, classes).ok_or_else(|| {
+        Failure::Data(words(&format_args!(
+            "the first output's {outputs} values are no square grid of 5 + {classes} a cell"
+        )))
+    })
+}
+
+/// The outcome of a picture: CRC-32 over its boxes in order, so that boards that agree send the same.
+fn fingerprint(found: &[Detection]) -> u32 {
+    let mut bytes: Vec<u8, { MAX_BOXES * 22 }> = Vec::new();
+    for Detection { class, score, area } in found {
+        // There is room for MAX_BOXES boxes.
+        let _ = bytes.extend_from_slice(&class.to_le_bytes());
+        for value in [score].into_iter().chain(&area.0) {
+            let _ = bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+    crc32(&bytes)
 }
 
 fn engine_failure(error: impl Display) -> Failure {

@@ -84,18 +84,22 @@ impl Line for Wire {
     }
 }
 
-/// Doubles its one float. Takes a tenth of a millisecond.
+/// Doubles its one float, or, as the model `boxes`, reports a centred box of that size. Takes a tenth of a
+/// millisecond.
 struct Doubling {
     clock: Scripted,
     value: [u8; 4],
-    answer: [u8; 4],
+    answer: Vec<u8>,
+    boxes: bool,
 }
 
 impl Engine for Doubling {
     type Error = &'static str;
 
     fn load(&mut self, model: &[u8], _: u64) -> Result<(), &'static str> {
-        if model == b"double" {
+        self.boxes = model == b"boxes";
+        self.answer.resize(if self.boxes { 24 } else { 4 }, 0);
+        if self.boxes || model == b"double" {
             Ok(())
         } else {
             Err("this is no model of mine")
@@ -113,14 +117,21 @@ impl Engine for Doubling {
         })
     }
     fn output(&self, index: usize) -> Option<Tensor> {
-        self.input(index)
+        let bytes = self.answer.len();
+        self.input(index).map(|input| Tensor { bytes, ..input })
     }
     fn input_mut(&mut self, _: usize) -> &mut [u8] {
         &mut self.value
     }
     fn infer(&mut self) -> Result<(), &'static str> {
         self.clock.0.set(self.clock.0.get() + 100_000);
-        self.answer = (2.0 * f32::from_le_bytes(self.value)).to_le_bytes();
+        let value = f32::from_le_bytes(self.value);
+        let answer = if self.boxes {
+            vec![0.9, 0.5, 0.5, value, value, 1.0] // presence, centre, size, score of the only class
+        } else {
+            vec![2.0 * value]
+        };
+        self.answer = answer.into_iter().flat_map(f32::to_le_bytes).collect();
         Ok(())
     }
     fn output_bytes(&self, _: usize) -> &[u8] {
@@ -261,7 +272,8 @@ impl<'a> Lab<'a> {
             engine: Doubling {
                 clock: clock.clone(),
                 value: [0; 4],
-                answer: [0; 4],
+                answer: vec![0; 4],
+                boxes: false,
             },
             store: Memory::default(),
             rails: NoRails,
@@ -487,6 +499,71 @@ fn a_trial_goes_through_all_its_phases() {
             r2: 1.0
         }
     );
+}
+
+/// Two pictures whose only pixels are the sizes 0.5 and 1.0 of the boxes that they hold.
+fn scenes() -> Vec<u8> {
+    let mut bytes = b"SBDS".to_vec();
+    bytes.extend([1, 0, 1, 3]); // version 1, one input, labels are boxes
+    for word in [2_u32, 1, 1] {
+        bytes.extend(word.to_le_bytes()); // samples, classes, slots a sample
+    }
+    bytes.extend(1_f32.to_le_bytes());
+    bytes.extend(0_f32.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend([5, 0, 0, 0]); // f32
+    bytes.extend(1_u32.to_le_bytes());
+    for value in [1_f32, 0.0, 0.5, 1.0] {
+        bytes.extend(value.to_le_bytes()); // scale, offset, samples
+    }
+    let (quarter, rest) = (16_384_u16, 49_151_u16);
+    for word in [
+        0, quarter, quarter, rest, rest, 0, 0, 0, 0, 65_535, 65_535, 0,
+    ] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn boxes_are_decoded_and_scored_whether_that_is_timed_or_not() {
+    for timed in [false, true] {
+        let mut readings = vec![0; 1_000];
+        let mut lab = Lab::new(&mut readings);
+        lab.greet(5);
+        for artefact in [b"boxes".to_vec(), b"double".to_vec(), scenes()] {
+            assert_eq!(lab.upload(&artefact), ArtefactState::Complete);
+        }
+        lab.ask(&Request::TimeDecoding(timed));
+        let spec = |model: &[u8]| Trial {
+            model: name(model),
+            dataset: Some(name(&scenes())),
+            ..trial(None)
+        };
+        assert_eq!(lab.measure(spec(b"boxes")), None);
+        let quality = lab.events().into_iter().find_map(|event| match event {
+            Event::Quality(quality) => Some(quality),
+            _ => None,
+        });
+        let Some(Metrics::Detection {
+            map50,
+            map50_95,
+            precision,
+            recall,
+        }) = quality.map(|quality| quality.metrics)
+        else {
+            panic!("boxes are scored as something else")
+        };
+        assert!(map50 > 0.999 && map50_95 > 0.999, "{map50} {map50_95}");
+        assert_eq!((precision, recall), (1.0, 1.0));
+        let Some(Failure::Data(words)) = lab.measure(spec(b"double")) else {
+            panic!("one number is no grid")
+        };
+        assert_eq!(
+            words,
+            "the first output's 1 values are no square grid of 5 + 1 a cell"
+        );
+    }
 }
 
 fn unit(events: &[Event]) -> u8 {

@@ -123,6 +123,9 @@ pub enum Request {
         /// Bits per second.
         baud: u32,
     },
+    /// Whether the timed windows of detection trials from now on hold the decoding of the outputs into
+    /// boxes too; at the start of a session they do not.
+    TimeDecoding(bool),
 }
 
 /// One variant to be measured on this board, and how.
@@ -372,6 +375,31 @@ pub enum Metrics {
         mse: f64,
         /// Coefficient of determination.
         r2: f64,
+    },
+    /// One class of several: what boards send now instead of [`Metrics::Classification`].
+    Classes {
+        /// As there.
+        top1: f64,
+        /// As there.
+        top5: f64,
+        /// As there.
+        log_loss: Option<f64>,
+        /// As there.
+        auc: Option<f64>,
+        /// Unweighted mean of F1 over the classes that occur among labels or predictions; `None` with
+        /// more classes than the board tells apart.
+        macro_f1: Option<f64>,
+    },
+    /// Boxes, scored as COCO does (pycocotools 2.0, all areas).
+    Detection {
+        /// Mean average precision at an overlap of 0.5.
+        map50: f64,
+        /// Mean over the overlaps 0.50, 0.55, ... 0.95.
+        map50_95: f64,
+        /// Right among the boxes reported with a score of at least 0.5, at an overlap of 0.5.
+        precision: f64,
+        /// Found among the labelled boxes, by the same boxes.
+        recall: f64,
     },
 }
 

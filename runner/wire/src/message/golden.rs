@@ -200,6 +200,7 @@ golden!(request: Request {
     Request::LineTest { bytes: _ } => Request::LineTest { bytes: 65_536 }, ["06", "80 80 04"];
     Request::Echo(_) => Request::Echo(u32::MAX), ["07", U32_MAX];
     Request::Baud { baud: _ } => Request::Baud { baud: 921_600 }, ["08", "80 a0 38"];
+    Request::TimeDecoding(_) => Request::TimeDecoding(true), ["09", "01"];
 });
 
 golden!(event: Event {
@@ -280,6 +281,12 @@ golden!(metrics: Metrics {
     Metrics::Regression { mae: _, mse: _, r2: _ } =>
         Metrics::Regression { mae: 0.5, mse: 1.0, r2: -2.0 },
         ["02", "000000000000e03f", "000000000000f03f", "00000000000000c0"];
+    Metrics::Classes { top1: _, top5: _, log_loss: _, auc: _, macro_f1: _ } =>
+        Metrics::Classes { top1: 0.5, top5: 1.0, log_loss: None, auc: None, macro_f1: Some(0.5) },
+        ["03", "000000000000e03f", "000000000000f03f", "00", "00", "01 000000000000e03f"];
+    Metrics::Detection { map50: _, map50_95: _, precision: _, recall: _ } =>
+        Metrics::Detection { map50: 0.5, map50_95: 0.25, precision: 1.0, recall: 0.0 },
+        ["04", "000000000000e03f", "000000000000d03f", "000000000000f03f", "0000000000000000"];
 });
 
 golden!(failure: Failure {
@@ -339,6 +346,7 @@ largest!(the_largest_request_fits: Request {
     Request::LineTest { bytes: _ } => Request::LineTest { bytes: u32::MAX };
     Request::Echo(_) => Request::Echo(u32::MAX);
     Request::Baud { baud: _ } => Request::Baud { baud: u32::MAX };
+    Request::TimeDecoding(_) => Request::TimeDecoding(true);
 });
 
 largest!(the_largest_event_fits: Event {
@@ -380,11 +388,12 @@ largest!(the_largest_event_fits: Event {
     Event::Quality(_) => Event::Quality(Quality {
         samples: u32::MAX,
         outputs_match: true,
-        metrics: Metrics::Classification {
+        metrics: Metrics::Classes {
             top1: f64::MAX,
             top5: f64::MAX,
             log_loss: Some(f64::MAX),
             auc: Some(f64::MAX),
+            macro_f1: Some(f64::MAX),
         },
     });
     Event::TrialEnded { trial: _, failure: _, peak_bytes: _, before_bytes: _, link: _ } =>
