@@ -105,7 +105,7 @@ impl Column {
                 let distance = value.wrapping_sub(self.level >> 3);
                 let most = (self.spread / 2).saturating_add(8);
                 let bounded = distance.unsigned_abs().min(most);
-                self.spread = self.spread - self.spread / 8 + bounded;
+                self.spread = (self.spread - self.spread / 8).saturating_add(bounded);
                 let step = bounded.min(i64::MAX as u64) as i64;
                 self.level = self
                     .level
