@@ -29,8 +29,9 @@ impl Isa {
     pub fn available() -> impl Iterator<Item = Self> {
         LEVELS
             .iter()
-            .filter(|(_, present)| present())
-            .map(|&(level, _)| Self(level))
+            .copied()
+            .filter(|level| level.present())
+            .map(Self)
     }
 
     /// How reports call this path.
@@ -41,9 +42,18 @@ impl Isa {
     }
 }
 
-/// Each level with the question whether the processor has all of its features.
 #[cfg(any(test, feature = "detect"))]
-const LEVELS: &[(Level, fn() -> bool)] = &[(Level::Portable, || true)];
+const LEVELS: &[Level] = &[Level::Portable];
+
+#[cfg(any(test, feature = "detect"))]
+impl Level {
+    /// Whether the processor has all features of this level.
+    fn present(self) -> bool {
+        match self {
+            Self::Portable => true,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
