@@ -20,7 +20,16 @@ use crate::error::{Error, Operand, exactly, first, product};
 use crate::isa::{Isa, Level};
 use crate::requant::{Multiplier, Output};
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+mod neon32;
 mod portable;
+#[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+mod rows;
+
+#[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+pub(crate) use rows::Rows;
 
 /// How an instruction set wants its panels.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +48,10 @@ impl Layout {
     pub(crate) fn of(isa: Isa) -> Self {
         match isa.0 {
             Level::Portable => portable::LAYOUT,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot => neon::LAYOUT,
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Level::Neon32 => neon32::LAYOUT,
         }
     }
 
@@ -311,6 +324,10 @@ impl<'a> Product<'a> {
     pub(crate) fn run(self) {
         match self.isa.0 {
             Level::Portable => portable::run(self),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot => neon::run(self),
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Level::Neon32 => neon32::run(self),
         }
     }
 }

@@ -12,6 +12,27 @@ pub struct Isa(pub(crate) Level);
 pub(crate) enum Level {
     /// Safe Rust, whatever the compiler makes of it.
     Portable,
+    /// NEON, which every aarch64 has.
+    #[cfg(target_arch = "aarch64")]
+    #[cfg_attr(
+        not(any(test, feature = "detect")),
+        expect(dead_code, reason = "made by detect")
+    )]
+    Neon,
+    /// NEON with the dot products of Armv8.2.
+    #[cfg(target_arch = "aarch64")]
+    #[cfg_attr(
+        not(any(test, feature = "detect")),
+        expect(dead_code, reason = "made by detect")
+    )]
+    NeonDot,
+    /// NEON on 32-bit ARM.
+    #[cfg(all(target_arch = "arm", target_os = "linux"))]
+    #[cfg_attr(
+        not(any(test, feature = "detect")),
+        expect(dead_code, reason = "made by detect")
+    )]
+    Neon32,
 }
 
 impl Isa {
@@ -38,12 +59,26 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self.0 {
             Level::Portable => "portable",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "NEON",
+            #[cfg(target_arch = "aarch64")]
+            Level::NeonDot => "NEON, dot product",
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Level::Neon32 => "NEON",
         }
     }
 }
 
 #[cfg(any(test, feature = "detect"))]
-const LEVELS: &[Level] = &[Level::Portable];
+const LEVELS: &[Level] = &[
+    Level::Portable,
+    #[cfg(target_arch = "aarch64")]
+    Level::Neon,
+    #[cfg(target_arch = "aarch64")]
+    Level::NeonDot,
+    #[cfg(all(target_arch = "arm", target_os = "linux"))]
+    Level::Neon32,
+];
 
 #[cfg(any(test, feature = "detect"))]
 impl Level {
@@ -51,6 +86,12 @@ impl Level {
     fn present(self) -> bool {
         match self {
             Self::Portable => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => std::arch::is_aarch64_feature_detected!("dotprod"),
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Self::Neon32 => crate::neon32::present(),
         }
     }
 }

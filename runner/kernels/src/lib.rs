@@ -40,6 +40,10 @@ pub mod fully_connected;
 mod gemm;
 pub mod hybrid;
 pub mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+mod neon32;
 pub mod requant;
 pub mod window;
 

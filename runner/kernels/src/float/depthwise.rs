@@ -113,6 +113,11 @@ impl Depthwise {
         check_operands(&self.window, input, (weights, bias), out)?;
         match self.isa.0 {
             Level::Portable => self.slide((weights, bias), input, out),
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Level::Neon32 => self.slide((weights, bias), input, out),
+            // NEON is in the target: it is what the compiler vectorises for anyway.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot => self.slide((weights, bias), input, out),
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use crate::isa::{Isa, Level};
 
 use super::Clamp;
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 /// How an instruction set wants its panels.
@@ -23,6 +25,10 @@ impl Layout {
     fn of(isa: Isa) -> Self {
         match isa.0 {
             Level::Portable => portable::LAYOUT,
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Level::Neon32 => portable::LAYOUT,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot => neon::LAYOUT,
         }
     }
 
@@ -131,6 +137,10 @@ impl<'a> Product<'a> {
     pub(super) fn run(self) {
         match self.isa.0 {
             Level::Portable => portable::run(self),
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Level::Neon32 => portable::run(self),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot => neon::run(self),
         }
     }
 }
