@@ -1,5 +1,6 @@
 //! What a board file says. Every struct is one TOML table, every field one key.
 
+use crate::simulated::{FaultKind, Model};
 use serde::Deserialize;
 
 /// A board.
@@ -221,6 +222,33 @@ pub enum RailSource {
         /// Content of its `name` file.
         zone: String,
     },
+    /// A sensor without hardware: its figures are marked `simulated` wherever they are shown.
+    Simulated(Simulated),
+}
+
+/// A simulated sensor, over a load that follows the runner's own use of the processor:
+/// `idle_watts + (busy_watts - idle_watts) × share`, where the share is processor time by wall time, at most 1.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulated {
+    /// Which one.
+    pub sensor: Model,
+    /// Shunt in milliohms.
+    pub shunt_milliohm: f64,
+    /// Its relative tolerance.
+    pub tolerance: f64,
+    /// Volts of the rail.
+    pub volts: f64,
+    /// Watts without work.
+    pub idle_watts: f64,
+    /// Watts with one core at work.
+    pub busy_watts: f64,
+    /// Something to go wrong.
+    #[serde(default)]
+    pub fault: Option<FaultKind>,
+    /// Milliseconds from the runner's start until it does.
+    #[serde(default)]
+    pub fault_after_ms: u64,
 }
 
 /// A sensor on an I²C bus.

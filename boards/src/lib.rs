@@ -1,162 +1,29 @@
-//! Boards as data: one TOML file each. Runs on the laptop and, with std, on boards.
+//! Boards as data, one TOML file each, and drivers of their power sensors.
 //!
 //! A board exists because its file exists: `NAME.toml` in the folder of boards. [`Board`] documents
-//! every key; one that is not there is refused, with the nearest one that is.
+//! every key; one that is not there is refused, with the nearest one that is. That part runs on the laptop
+//! and on Linux boards, as do the simulated sensors; both need the feature `std`.
+//!
+//! [`sensor`] runs on any board, without `std` and without a heap.
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+#[cfg(feature = "std")]
 mod board;
+#[cfg(feature = "std")]
+mod folder;
+#[cfg(feature = "std")]
 mod parse;
+pub mod sensor;
+#[cfg(feature = "std")]
+pub mod simulated;
 
+#[cfg(feature = "std")]
 pub use board::{
-    Board, Bus, Clock, Deploy, DeployMethod, Kind, Rail, RailSource, Sensor, Serial, Source,
-    Thermal, Total, Trigger,
+    Board, Bus, Clock, Deploy, DeployMethod, Kind, Rail, RailSource, Sensor, Serial, Simulated,
+    Source, Thermal, Total, Trigger,
 };
+#[cfg(feature = "std")]
+pub use folder::{BoardError, load, load_all, root};
+#[cfg(feature = "std")]
 pub use parse::{ParseError, parse_board};
-
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-
-/// Why a board cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BoardError {
-    /// The file system said no.
-    #[error("{}: {source}: check the path and its permissions", path.display())]
-    Io {
-        /// What was opened.
-        path: PathBuf,
-        /// The system's words.
-        source: io::Error,
-    },
-    /// There is no such board.
-    #[error("there is no board `{name}`: known are {known}; a new one is a new file in {}", root.display())]
-    Unknown {
-        /// The name asked for.
-        name: String,
-        /// The names there are.
-        known: String,
-        /// The folder of boards.
-        root: PathBuf,
-    },
-    /// Its file is refused.
-    #[error("{}: {source}", path.display())]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ParseError,
-    },
-    /// The name inside is another one.
-    #[error("{}: field `name`: the board is called `{name}` but its file is not: rename one", path.display())]
-    Name {
-        /// The file.
-        path: PathBuf,
-        /// The name inside.
-        name: String,
-    },
-}
-
-/// The folder of boards: `$SCALEBENCH_BOARDS`, else the one this crate was built in.
-#[must_use]
-pub fn root() -> PathBuf {
-    match std::env::var_os("SCALEBENCH_BOARDS") {
-        Some(path) if !path.is_empty() => path.into(),
-        _ => env!("CARGO_MANIFEST_DIR").into(),
-    }
-}
-
-/// Every board there is, by name.
-///
-/// # Errors
-/// The first file that is refused.
-pub fn load_all(root: &Path) -> Result<Vec<Board>, BoardError> {
-    let mut boards = Vec::new();
-    for name in names(root)? {
-        boards.push(load_file(&root.join(format!("{name}.toml")))?);
-    }
-    Ok(boards)
-}
-
-/// One board: a name, or the path of a file that ends in `.toml`.
-///
-/// # Errors
-/// [`BoardError`].
-pub fn load(name: &str) -> Result<Board, BoardError> {
-    if name.ends_with(".toml") {
-        return load_file(Path::new(name));
-    }
-    let root = root();
-    let known = names(&root)?;
-    if known.iter().any(|known| known == name) {
-        return load_file(&root.join(format!("{name}.toml")));
-    }
-    Err(BoardError::Unknown {
-        name: name.escape_default().to_string(),
-        known: known.join(", "),
-        root,
-    })
-}
-
-fn names(root: &Path) -> Result<Vec<String>, BoardError> {
-    let io_error = |source| BoardError::Io {
-        path: root.to_owned(),
-        source,
-    };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(root).map_err(io_error)? {
-        let name = entry.map_err(io_error)?.file_name();
-        let name = name.to_string_lossy();
-        if let Some(stem) = name.strip_suffix(".toml")
-            && stem != "Cargo"
-        {
-            names.push(stem.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn load_file(path: &Path) -> Result<Board, BoardError> {
-    let text = fs::read_to_string(path).map_err(|source| BoardError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let board = parse_board(&text).map_err(|source| BoardError::Refused {
-        path: path.to_owned(),
-        source,
-    })?;
-    if path
-        .file_stem()
-        .is_some_and(|stem| stem == board.name.as_str())
-    {
-        Ok(board)
-    } else {
-        Err(BoardError::Name {
-            path: path.to_owned(),
-            name: board.name,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_shipped_board_loads() {
-        let boards = load_all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-        assert!(boards.iter().any(|board| board.name == "local"));
-        for board in boards {
-            assert!(!board.sources.is_empty(), "{} cites nothing", board.name);
-        }
-    }
-
-    #[test]
-    fn an_unknown_board_is_named_with_those_there_are() {
-        let error = load("lokal").unwrap_err().to_string();
-        assert!(
-            error.starts_with("there is no board `lokal`: known are local"),
-            "{error}"
-        );
-    }
-}

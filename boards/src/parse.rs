@@ -111,23 +111,50 @@ fn check(board: &Board) -> Result<(), ParseError> {
             "say where the facts come from in at least one [[source]]",
         );
     }
-    for rail in &board.rails {
-        if let RailSource::Bus(bus) = &rail.source {
+    board
+        .rails
+        .iter()
+        .find_map(|rail| rail_problem(&rail.source))
+        .map_or(Ok(()), |(field, problem)| wrong(field, problem))
+}
+
+/// The first thing wrong with a rail: which key, and what to write instead.
+fn rail_problem(source: &RailSource) -> Option<(&'static str, &'static str)> {
+    let (shunt, tolerance) = match source {
+        RailSource::Bus(bus) => {
             if !(0x08..=0x77).contains(&bus.address) {
-                return wrong("rail.source.bus.address", "I²C addresses are 0x08 to 0x77");
+                return Some(("rail.source.bus.address", "I²C addresses are 0x08 to 0x77"));
             }
-            if !(bus.shunt_milliohm > 0.0 && bus.shunt_milliohm < 1e6) {
-                return wrong(
-                    "rail.source.bus.shunt_milliohm",
-                    "write a resistance above zero",
-                );
+            if bus.channel > 2 {
+                return Some(("rail.source.bus.channel", "channels are 0 to 2"));
             }
-            if !(0.0..1.0).contains(&bus.tolerance) {
-                return wrong("rail.source.bus.tolerance", "write a share such as 0.01");
-            }
+            (bus.shunt_milliohm, bus.tolerance)
         }
+        RailSource::Simulated(simulated) => {
+            let sound = |value: f64| (0.0..1e3).contains(&value);
+            if ![simulated.volts, simulated.idle_watts, simulated.busy_watts]
+                .into_iter()
+                .all(sound)
+            {
+                return Some((
+                    "rail.source.simulated",
+                    "write volts and watts from 0 to 1000",
+                ));
+            }
+            (simulated.shunt_milliohm, simulated.tolerance)
+        }
+        RailSource::Hwmon { .. } | RailSource::Powercap { .. } => return None,
+    };
+    if !(shunt > 0.0 && shunt < 1e6) {
+        return Some((
+            "rail.source.*.shunt_milliohm",
+            "write a resistance above zero",
+        ));
     }
-    Ok(())
+    if !(0.0..1.0).contains(&tolerance) {
+        return Some(("rail.source.*.tolerance", "write a share such as 0.01"));
+    }
+    None
 }
 
 #[cfg(test)]
