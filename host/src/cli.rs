@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use scalebench::plan::Thoroughness;
+use scalebench::quantity;
 use scalebench_models::Precision;
 use std::path::PathBuf;
 
@@ -36,6 +37,20 @@ pub(crate) enum Command {
     /// Work out the results of a run again from its capture alone
     #[command(after_help = REPLAY)]
     Replay(ReplayArgs),
+    /// Name the variant to ship under limits, and what the next ones would cost
+    #[command(after_help = PICK)]
+    Pick(PickArgs),
+    /// Compare two runs of the same board: a verdict for each variant and figure
+    #[command(after_help = COMPARE)]
+    Compare(CompareArgs),
+    /// List the runs that are kept, the newest first
+    List(ListArgs),
+    /// Show a run's table and analysis again
+    Show(ShowArgs),
+    /// Give a run a name that commands take in its place
+    Tag(TagArgs),
+    /// Delete runs, captures and all
+    Rm(RmArgs),
     /// List the boards that are known and the serial ports found here
     Boards(JsonArgs),
     /// List families and their variants
@@ -67,6 +82,30 @@ Examples
         prints the table and writes report.html again
     scalebench replay --json runs/2026-01-31T101500Z-local
         prints the results as JSON, byte for byte those of run.json";
+
+const PICK: &str = "\
+Examples
+    scalebench pick --max-latency 20ms --family fashion-cnn --min-quality 0.85
+        of the newest run in runs/
+    scalebench pick runs/2026-01-31T101500Z-local --max-memory 2MiB
+        for every family of that run
+
+Exit codes
+    0  every family has a variant that keeps the limits
+    1  some have none; the nearest is named
+    2  a wrong argument, or no run";
+
+const COMPARE: &str = "\
+Examples
+    scalebench compare baseline runs/2026-01-31T101500Z-local
+        the run that was tagged `baseline`, and a newer one
+    scalebench compare --markdown --threshold 5% before after >comment.md
+        for a pull request
+
+Exit codes
+    0  nothing got worse, as far as can be told
+    1  something got worse, or lost its figures
+    2  no such run, or two that must not be compared";
 
 const LINK: &str = "\
 Examples
@@ -188,6 +227,113 @@ pub(crate) struct ReplayArgs {
     /// Print the results as JSON instead of a table, and write nothing
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PickArgs {
+    /// Its folder, tag or id [default: the newest]
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+    /// Only this family; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) family: Vec<String>,
+    /// Most median latency, such as 20ms
+    #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+    pub(crate) max_latency: Option<f64>,
+    /// Most peak memory, such as 2MiB
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    pub(crate) max_memory: Option<f64>,
+    /// Most bytes of the model file, such as 64KiB
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    pub(crate) max_bytes: Option<f64>,
+    /// Most multiply-accumulates of an inference, such as 300k
+    #[arg(long, value_name = "COUNT", value_parser = quantity::count)]
+    pub(crate) max_macs: Option<f64>,
+    /// Least quality in the family's metric, such as 0.85; where less is better, the most
+    #[arg(long, value_name = "Q", allow_negative_numbers = true)]
+    pub(crate) min_quality: Option<f64>,
+    /// Print JSON instead of sentences
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The run before: its folder, tag or id
+    #[arg(value_name = "BEFORE")]
+    pub(crate) before: String,
+    /// The run after
+    #[arg(value_name = "AFTER")]
+    pub(crate) after: String,
+    /// Latencies that change by less have not changed
+    #[arg(long, value_name = "SHARE", default_value = "3%", value_parser = quantity::share)]
+    pub(crate) threshold: f64,
+    /// Compare different boards, or an emulated with a real one, all the same
+    #[arg(long)]
+    pub(crate) across_boards: bool,
+    /// Print Markdown for a pull request
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) markdown: bool,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+}
+
+/// Where runs are kept.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Runs {
+    /// Where runs are kept
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub(crate) runs: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Its folder, tag or id [default: the newest]
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+    /// Print the analysis as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TagArgs {
+    /// Its folder's name, or another tag
+    #[arg(value_name = "RUN", required_unless_present = "delete")]
+    pub(crate) run: Option<String>,
+    /// The name
+    #[arg(value_name = "TAG", required_unless_present = "delete")]
+    pub(crate) tag: Option<String>,
+    /// Take this tag away instead
+    #[arg(long, value_name = "TAG", conflicts_with_all = ["run", "tag"])]
+    pub(crate) delete: Option<String>,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// Ids or tags
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
 }
 
 #[derive(Debug, Args)]

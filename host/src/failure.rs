@@ -1,5 +1,6 @@
 //! From an error to an exit code.
 
+use scalebench::catalogue::CatalogueError;
 use scalebench::plan::PlanError;
 use scalebench::port::PortError;
 use scalebench::session::SessionError;
@@ -28,7 +29,15 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
                 2
             });
         }
-        let input = error.is::<PlanError>()
+        if let Some(error) = error.downcast_ref::<CatalogueError>() {
+            return Some(match error {
+                CatalogueError::Store(StoreError::Io { .. }) | CatalogueError::Database { .. } => 5,
+                _ => 2,
+            });
+        }
+        let input = error.is::<Wrong>()
+            || error.is::<scalebench::compare::Unlike>()
+            || error.is::<PlanError>()
             || error.is::<ModelsError>()
             || error.is::<scalebench_boards::BoardError>()
             || error.is::<scalebench::logs::LogError>();
@@ -36,3 +45,8 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     };
     ExitCode::from(error.chain().find_map(is).unwrap_or(5))
 }
+
+/// An argument, or a file, that is not what it should be; says the remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Wrong(pub(crate) String);

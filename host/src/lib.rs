@@ -7,16 +7,21 @@
 //! | [`collect`] | asks for trials, takes in readings, survives restarts |
 //! | [`session`], [`receiver`], [`port`] | the line to the board |
 //! | [`virtual_board`] | the board that is this machine |
-//! | [`capture`], [`store`] | every raw byte, and the run folder |
+//! | [`capture`], [`store`], [`catalogue`] | every raw byte, the run folder, and the folder of runs |
 //! | [`aggregate`], [`results`], [`stats`] | from bytes to figures; live and in replay the same |
+//! | [`scaling`], [`analysis`] | what each step up in size buys and costs |
+//! | [`compare`] | did a change make it better or worse |
 //! | [`logs`] | the board's log |
-//! | [`report`], [`table`], [`units`] | figures for people |
+//! | [`report`], [`table`], [`units`], [`quantity`] | figures for people |
 //! | [`cable`] | tests of a line |
 
 pub mod aggregate;
+pub mod analysis;
 pub mod cable;
 pub mod capture;
+pub mod catalogue;
 pub mod collect;
+pub mod compare;
 #[cfg(test)]
 mod example;
 #[cfg(test)]
@@ -26,9 +31,11 @@ pub mod plan;
 pub mod port;
 pub mod progress;
 pub mod provision;
+pub mod quantity;
 pub mod receiver;
 pub mod report;
 pub mod results;
+pub mod scaling;
 pub mod session;
 pub mod stats;
 pub mod store;

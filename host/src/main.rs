@@ -24,6 +24,12 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Replay(args) => commands::replay::replay(&args),
+        Command::Pick(args) => commands::pick::pick(&args),
+        Command::Compare(args) => commands::compare::compare(&args),
+        Command::List(args) => commands::keep::list(&args),
+        Command::Show(args) => commands::keep::show(&args),
+        Command::Tag(args) => commands::keep::tag(&args),
+        Command::Rm(args) => commands::keep::rm(&args),
         Command::Boards(args) => commands::lists::boards(&args),
         Command::Models(args) => commands::lists::models(&args),
         Command::Link(args) => commands::link::link(&args),

@@ -14,6 +14,24 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
+/// `text` with everything that means something in Markdown or HTML written out.
+#[must_use]
+pub fn markdown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' => {
+                safe.push('\\');
+                safe.push(char);
+            }
+            _ => safe.push(char),
+        }
+    }
+    safe
+}
+
 /// Whether a character shows as itself and does nothing else.
 fn is_plain(char: char) -> bool {
     let steers = char.is_control()
@@ -53,6 +71,11 @@ mod tests {
     fn escapes_are_written_out() {
         assert_eq!(escaped("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(escaped("µs \u{202e}gnp"), "µs \\u{202e}gnp");
+    }
+
+    #[test]
+    fn markdown_shows_what_it_is_given() {
+        assert_eq!(markdown("<b>|a_b|"), "&lt;b>\\|a\\_b\\|");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What each command does.
 
+pub(crate) mod compare;
+pub(crate) mod keep;
 pub(crate) mod link;
 pub(crate) mod lists;
 mod out;
+pub(crate) mod pick;
 mod place;
 pub(crate) mod replay;
 pub(crate) mod run;

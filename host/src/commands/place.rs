@@ -2,10 +2,12 @@
 
 use crate::cli::Place;
 use anyhow::Result;
+use scalebench::catalogue::Catalogue;
 use scalebench::port::Port;
+use scalebench::store::{RunFolder, StoreError};
 use scalebench::virtual_board::{Setup, VirtualBoard};
 use scalebench_boards::Board;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A port, open, and what is behind it.
 pub(crate) struct Reached {
@@ -57,4 +59,26 @@ pub(crate) fn reach(place: &Place) -> Result<Reached> {
         baud,
         virtual_board,
     })
+}
+
+/// The run that a folder, a tag or an id names.
+pub(crate) fn named(name: &str, runs: &Path) -> Result<RunFolder> {
+    let dir = Path::new(name);
+    if dir.is_dir() {
+        return Ok(RunFolder::open(dir)?);
+    }
+    let catalogue = Catalogue::open(runs)?;
+    Ok(RunFolder::open(&catalogue.find(name)?.dir)?)
+}
+
+/// The run of that name or, without one, the newest that is kept.
+pub(crate) fn named_or_newest(name: Option<&str>, runs: &Path) -> Result<RunFolder> {
+    if let Some(name) = name {
+        return named(name, runs);
+    }
+    let entries = Catalogue::open(runs)?.list()?;
+    let newest = entries.first().ok_or_else(|| StoreError::NoRun {
+        path: runs.to_owned(),
+    })?;
+    Ok(RunFolder::open(&newest.dir)?)
 }

@@ -1,0 +1,190 @@
+//! `scalebench compare`
+
+use super::out;
+use super::place::named;
+use crate::cli::CompareArgs;
+use anyhow::Result;
+use comfy_table::{Cell, Color};
+use scalebench::compare::{Comparison, Judged, Of, Verdict, alike, compare as judge};
+use scalebench::scaling::Figure;
+use scalebench::store::json;
+use scalebench::table::{plain, right};
+use scalebench::{text, units};
+use std::process::ExitCode;
+
+pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode> {
+    let before = named(&args.before, &args.runs.runs)?.load()?;
+    let after = named(&args.after, &args.runs.runs)?.load()?;
+    if !args.across_boards {
+        alike(&before, &after)?;
+    }
+    let comparison = judge(&before, &after, args.threshold);
+    if args.json {
+        out::bytes(&json(&comparison))?;
+    } else if args.markdown {
+        out::bytes(markdown(&comparison).as_bytes())?;
+    } else {
+        print(&comparison)?;
+    }
+    Ok(ExitCode::from(u8::from(comparison.is_worse())))
+}
+
+fn print(comparison: &Comparison) -> Result<()> {
+    let mut table = plain(&[
+        "variant", "figure", "before", "after", "change", "beyond", "verdict",
+    ]);
+    for one in &comparison.judged {
+        let color = match one.verdict {
+            Verdict::Better => Color::Green,
+            Verdict::Worse => Color::Red,
+            Verdict::Same => Color::Reset,
+            Verdict::CannotTell => Color::Yellow,
+        };
+        table.add_row([
+            Cell::new(&one.name),
+            Cell::new(of(one)),
+            right(value(one, one.before)),
+            right(value(one, one.after)),
+            right(change(one)),
+            right(threshold(one)),
+            Cell::new(one.verdict.word()).fg(color),
+        ]);
+    }
+    out::line(&table)?;
+    out::line(summary(comparison))
+}
+
+/// A comment for a pull request: what changed first, everything else folded away.
+fn markdown(comparison: &Comparison) -> String {
+    let row = |one: &Judged| {
+        format!(
+            "| {} | {} | {} | {} | {} | {} |\n",
+            text::markdown(&one.name),
+            of(one),
+            value(one, one.before),
+            value(one, one.after),
+            change(one),
+            one.verdict.word()
+        )
+    };
+    let table = |rows: Vec<&Judged>| -> String {
+        let head = "| variant | figure | before | after | change | verdict |\n|---|---|---:|---:|---:|---|\n";
+        head.to_owned() + &rows.into_iter().map(row).collect::<String>()
+    };
+    let changed = |one: &&Judged| matches!(one.verdict, Verdict::Better | Verdict::Worse);
+    let (changed, rest): (Vec<_>, Vec<_>) = comparison.judged.iter().partition(changed);
+    let mut page = format!(
+        "### scalebench: {}\n\n{}\n",
+        headline(comparison),
+        text::markdown(&summary(comparison))
+    );
+    if !changed.is_empty() {
+        page += &format!("\n{}", table(changed));
+    }
+    if !rest.is_empty() {
+        page += &format!(
+            "\n<details><summary>The other {}</summary>\n\n{}\n</details>\n",
+            rest.len(),
+            table(rest)
+        );
+    }
+    page
+}
+
+fn headline(comparison: &Comparison) -> &'static str {
+    match comparison {
+        comparison if comparison.is_worse() => "something got worse",
+        comparison if comparison.count(Verdict::Better) > 0 => "better, and nothing worse",
+        comparison if comparison.count(Verdict::CannotTell) > 0 => "nothing worse that can be told",
+        _ => "no change",
+    }
+}
+
+fn summary(comparison: &Comparison) -> String {
+    let count = |verdict| comparison.count(verdict);
+    let mut lines = vec![format!(
+        "{} worse, {} better, {} the same, {} that scatter too much to tell",
+        count(Verdict::Worse),
+        count(Verdict::Better),
+        count(Verdict::Same),
+        count(Verdict::CannotTell)
+    )];
+    if let Some(latency) = comparison.latency {
+        lines.push(format!(
+            "latency of all variants together: {}",
+            relative(Figure {
+                value: latency.value - 1.0,
+                interval: latency
+                    .interval
+                    .map(|interval| scalebench::stats::Interval {
+                        low: interval.low - 1.0,
+                        high: interval.high - 1.0,
+                    }),
+            })
+        ));
+    }
+    if !comparison.lost.is_empty() {
+        lines.push(format!(
+            "figures only before: {}",
+            comparison.lost.join(", ")
+        ));
+    }
+    if !comparison.added.is_empty() {
+        lines.push(format!(
+            "figures only after: {}",
+            comparison.added.join(", ")
+        ));
+    }
+    lines.join("\n")
+}
+
+fn of(one: &Judged) -> &'static str {
+    match one.of {
+        Of::Latency => "latency",
+        Of::Quality => units::metric_name(one.metric),
+        Of::Memory => "memory",
+    }
+}
+
+fn value(one: &Judged, value: f64) -> String {
+    match one.of {
+        Of::Latency => units::time(value),
+        Of::Quality => units::quality(one.metric, value),
+        Of::Memory => units::bytes(value.round() as u64),
+    }
+}
+
+fn threshold(one: &Judged) -> String {
+    match one.of {
+        Of::Quality => "its interval".to_owned(),
+        Of::Latency | Of::Memory => format!("{:.1} %", one.threshold * 100.0),
+    }
+}
+
+fn change(one: &Judged) -> String {
+    match one.of {
+        Of::Latency | Of::Memory => relative(one.change),
+        Of::Quality if units::is_share(one.metric) => {
+            let half = one
+                .change
+                .interval
+                .map_or(0.0, |interval| interval.half() * 100.0);
+            format!("{:+.1} ±{half:.1} points", one.change.value * 100.0)
+        }
+        Of::Quality => {
+            let half = one.change.interval.map_or(0.0, |interval| interval.half());
+            format!("{:+.4} ±{half:.4}", one.change.value)
+        }
+    }
+}
+
+fn relative(change: Figure) -> String {
+    match change.interval {
+        Some(interval) => format!(
+            "{:+.1} ±{:.1} %",
+            change.value * 100.0,
+            interval.half() * 100.0
+        ),
+        None => format!("{:+.1} %", change.value * 100.0),
+    }
+}

@@ -1,0 +1,204 @@
+//! `scalebench pick`
+
+use super::out;
+use super::place::named_or_newest;
+use crate::cli::PickArgs;
+use crate::failure::Wrong;
+use anyhow::Result;
+use scalebench::scaling::pick::{Choice, Limits, Picked, pick as choose};
+use scalebench::scaling::{Cost, Measured, families, family, measured};
+use scalebench::store::json;
+use scalebench::units;
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// The JSON of one family's answer.
+#[derive(Serialize)]
+struct Answer<'a> {
+    family: &'a str,
+    fits: bool,
+    confidence: f64,
+    variant: &'a Measured,
+    limits: &'a [scalebench::scaling::pick::Kept],
+    smaller: Option<&'a Measured>,
+    larger: Option<&'a Measured>,
+}
+
+pub(crate) fn pick(args: &PickArgs) -> Result<ExitCode> {
+    let folder = named_or_newest(args.run.as_deref(), &args.runs.runs)?;
+    let all = measured(&folder.load()?);
+    let wanted: Vec<&str> = families(&all)
+        .into_iter()
+        .filter(|name| args.family.is_empty() || args.family.iter().any(|family| family == name))
+        .collect();
+    if wanted.is_empty() {
+        return Err(Wrong(format!(
+            "{} has no variant of these families with both a latency and a quality: see `scalebench show {}`",
+            folder.dir().display(),
+            folder.dir().display()
+        ))
+        .into());
+    }
+    if args.min_quality.is_some() && wanted.len() > 1 {
+        return Err(Wrong(format!(
+            "--min-quality is in one family's metric, and this run has {}: name one with --family",
+            wanted.join(", ")
+        ))
+        .into());
+    }
+    let costs = [
+        (Cost::Latency, args.max_latency),
+        (Cost::Memory, args.max_memory),
+        (Cost::Bytes, args.max_bytes),
+        (Cost::Macs, args.max_macs),
+    ];
+    let limits = Limits {
+        most: costs
+            .into_iter()
+            .filter_map(|(cost, most)| Some((cost, most?)))
+            .collect(),
+        quality: args.min_quality,
+    };
+    let mut all_fit = true;
+    let mut answers = Vec::new();
+    for name in wanted {
+        let variants = family(&all, name);
+        let Some(picked) = choose(&variants, &limits) else {
+            continue;
+        };
+        all_fit &= picked.is_ok();
+        if args.json {
+            let (chosen, smaller, larger) = match &picked {
+                Ok(picked) => (
+                    &picked.chosen,
+                    picked.smaller.as_ref(),
+                    picked.larger.as_ref(),
+                ),
+                Err(nearest) => (nearest, None, None),
+            };
+            answers.push(serde_json::to_value(Answer {
+                family: name,
+                fits: picked.is_ok(),
+                confidence: chosen.confidence(),
+                variant: chosen.variant,
+                limits: &chosen.limits,
+                smaller: smaller.map(|choice| choice.variant),
+                larger: larger.map(|choice| choice.variant),
+            })?);
+        } else {
+            match &picked {
+                Ok(picked) => say(name, picked)?,
+                Err(nearest) => out::line(none(name, nearest))?,
+            }
+        }
+    }
+    if args.json {
+        out::bytes(&json(&answers))?;
+    }
+    Ok(ExitCode::from(u8::from(!all_fit)))
+}
+
+fn say(name: &str, picked: &Picked<'_>) -> Result<()> {
+    let chosen = picked.chosen.variant;
+    out::line(format!(
+        "{name}: ship {}: {}",
+        chosen.name(),
+        figures(chosen)
+    ))?;
+    let sure = picked.chosen.confidence();
+    let words = if picked.chosen.limits.is_empty() {
+        "  no limit was named, so this is the best quality".to_owned()
+    } else {
+        format!(
+            "  keeps every limit, {:.1} % sure",
+            (sure * 100.0).min(99.9)
+        )
+    };
+    out::line(words)?;
+    match &picked.larger {
+        Some(choice) => out::line(format!(
+            "  next better:  {}, {}{}",
+            choice.variant.name(),
+            change(chosen, choice.variant),
+            exceeds(choice)
+        ))?,
+        None => out::line("  next better:  none, it is the best of the family")?,
+    }
+    match &picked.smaller {
+        Some(choice) => out::line(format!(
+            "  next cheaper: {}, {}{}",
+            choice.variant.name(),
+            change(chosen, choice.variant),
+            exceeds(choice)
+        ))?,
+        None => out::line("  next cheaper: none, nothing faster is worth its quality")?,
+    }
+    Ok(())
+}
+
+fn none(name: &str, nearest: &Choice<'_>) -> String {
+    format!(
+        "{name}: no variant keeps every limit; the nearest is {} ({}){}",
+        nearest.variant.name(),
+        figures(nearest.variant),
+        exceeds(nearest)
+    )
+}
+
+fn figures(one: &Measured) -> String {
+    let cost = |cost: Cost| {
+        one.cost(cost)
+            .map(|value| format!("{} {}", cost.shown(value), cost.word()))
+    };
+    let costs: Vec<String> = [Cost::Latency, Cost::Bytes, Cost::Memory]
+        .into_iter()
+        .filter_map(cost)
+        .collect();
+    format!("{}, {}", quality(one), costs.join(", "))
+}
+
+fn quality(one: &Measured) -> String {
+    format!(
+        "{} {}",
+        units::metric_name(one.metric),
+        units::quality(one.metric, one.quality.value)
+    )
+}
+
+fn change(from: &Measured, to: &Measured) -> String {
+    let by = to.quality.value - from.quality.value;
+    let sign = if by < 0.0 { '−' } else { '+' };
+    let by = if units::is_share(from.metric) {
+        format!("{sign}{:.1} points", by.abs() * 100.0)
+    } else {
+        format!("{sign}{}", units::quality(from.metric, by.abs()))
+    };
+    let times = from
+        .cost(Cost::Latency)
+        .zip(to.cost(Cost::Latency))
+        .map(|(from, to)| format!(", {} ({}×)", units::time(to), units::three(to / from)));
+    format!(
+        "{by} {}{}",
+        units::metric_name(from.metric),
+        times.unwrap_or_default()
+    )
+}
+
+fn exceeds(choice: &Choice<'_>) -> String {
+    let beyond: Vec<String> = choice
+        .limits
+        .iter()
+        .filter(|limit| !limit.kept)
+        .map(|limit| match limit.room {
+            room if room.is_finite() => {
+                format!("{} misses its limit by {:.1} %", limit.of, -room * 100.0)
+            }
+            _ => format!("{} was not measured", limit.of),
+        })
+        .collect();
+    if beyond.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", beyond.join(", "))
+    }
+}

@@ -1,0 +1,446 @@
+//! Two runs of the same variants: did a change make them better or worse?
+//!
+//! A latency is judged by the medians of its windows, not by its readings: readings of one window
+//! depend on each other, and millions of them make any difference of two processes "significant".
+
+use crate::scaling::pairs::{boards, same};
+use crate::scaling::{Cost, Figure, Measured, measured};
+use crate::stats::comparison::{benjamini_hochberg, permutation, welch};
+use crate::stats::{Interval, share_difference};
+use crate::store::RunFile;
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+/// Share of false discoveries that is put up with among all figures of a comparison.
+const Q: f64 = 0.05;
+/// Peak memory is read once a trial, in pages: less than this share is no change.
+const MEMORY: f64 = 0.1;
+
+/// What is said of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Improved, beyond threshold and doubt.
+    Better,
+    /// Got worse, beyond threshold and doubt.
+    Worse,
+    /// Any change is within the threshold.
+    Same,
+    /// The figures scatter too much to say.
+    CannotTell,
+}
+
+impl Verdict {
+    /// In words.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Same => "same",
+            Self::CannotTell => "cannot tell",
+        }
+    }
+}
+
+/// Which figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// Median latency.
+    Latency,
+    /// The family's metric.
+    Quality,
+    /// Peak memory.
+    Memory,
+}
+
+/// One figure of one variant, before and after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// `family/variant precision`.
+    pub name: String,
+    /// Which figure.
+    pub of: Of,
+    /// What ranks the family.
+    pub metric: scalebench_models::Metric,
+    /// Before.
+    pub before: f64,
+    /// After.
+    pub after: f64,
+    /// The change: relative for latency and memory, absolute for quality.
+    pub change: Figure,
+    /// What a change must exceed, in the same terms.
+    pub threshold: f64,
+    /// Probability of such a change by chance, adjusted for all figures compared.
+    pub p: Option<f64>,
+    /// What is said.
+    pub verdict: Verdict,
+}
+
+/// All figures of two runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The figures both have.
+    pub judged: Vec<Judged>,
+    /// Variants that have figures only before.
+    pub lost: Vec<String>,
+    /// Variants that have figures only after.
+    pub added: Vec<String>,
+    /// Geometric mean of latencies after by before.
+    pub latency: Option<Figure>,
+}
+
+impl Comparison {
+    /// Whether something got worse, or lost its figures.
+    #[must_use]
+    pub fn is_worse(&self) -> bool {
+        !self.lost.is_empty() || self.count(Verdict::Worse) > 0
+    }
+
+    /// How many figures have this verdict.
+    #[must_use]
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.judged
+            .iter()
+            .filter(|one| one.verdict == verdict)
+            .count()
+    }
+}
+
+/// Why two runs are not compared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unlike {
+    /// Different boards.
+    #[error(
+        "the first run is of {first}, the second of {second}: their latencies say nothing of a change; --across-boards compares them all the same"
+    )]
+    Boards {
+        /// The first.
+        first: String,
+        /// The second.
+        second: String,
+    },
+    /// One real, one not.
+    #[error(
+        "the first run is of {first}, the second of {second}: an emulator's latencies are no board's; --across-boards compares them all the same"
+    )]
+    Kinds {
+        /// The first.
+        first: &'static str,
+        /// The second.
+        second: &'static str,
+    },
+    /// No board.
+    #[error("one of the runs never reached a board: run it again, or name another")]
+    NoBoard,
+}
+
+/// Whether two runs may be compared.
+///
+/// # Errors
+/// [`Unlike`] says what differs.
+pub fn alike(a: &RunFile, b: &RunFile) -> Result<(), Unlike> {
+    let (Some(first), Some(second)) = (&a.results.board, &b.results.board) else {
+        return Err(Unlike::NoBoard);
+    };
+    let kind = |file: &RunFile, emulated: bool| match (file.connection.is_virtual, emulated) {
+        (_, true) => "an emulated board",
+        (true, false) => "a virtual board",
+        (false, false) => "a real board",
+    };
+    let (of_a, of_b) = (kind(a, first.emulated), kind(b, second.emulated));
+    if of_a != of_b {
+        return Err(Unlike::Kinds {
+            first: of_a,
+            second: of_b,
+        });
+    }
+    if first.identity() != second.identity() {
+        return Err(Unlike::Boards {
+            first: first.identity(),
+            second: second.identity(),
+        });
+    }
+    Ok(())
+}
+
+/// Compares two runs; a latency that changed by less than `threshold` (a share) has not.
+#[must_use]
+pub fn compare(before: &RunFile, after: &RunFile, threshold: f64) -> Comparison {
+    compare_measured(&measured(before), &measured(after), threshold)
+}
+
+/// The same for variants that are measured already.
+#[must_use]
+pub fn compare_measured(before: &[Measured], after: &[Measured], threshold: f64) -> Comparison {
+    let mut judged = Vec::new();
+    for a in before {
+        if let Some(b) = same(a, after) {
+            judged.extend(
+                [latency(a, b, threshold), quality(a, b), memory(a, b)]
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+    }
+    let known: Vec<f64> = judged.iter().filter_map(|one| one.p).collect();
+    let mut adjusted = benjamini_hochberg(&known).into_iter();
+    for one in judged.iter_mut().filter(|one| one.p.is_some()) {
+        one.p = adjusted.next();
+        if matches!(one.verdict, Verdict::Better | Verdict::Worse) && one.p.is_some_and(|p| p > Q) {
+            one.verdict = Verdict::CannotTell;
+        }
+    }
+    let only = |these: &[Measured], those: &[Measured]| -> Vec<String> {
+        these
+            .iter()
+            .filter(|one| same(one, those).is_none())
+            .map(label)
+            .collect()
+    };
+    Comparison {
+        judged,
+        lost: only(before, after),
+        added: only(after, before),
+        latency: boards(before, after).latency,
+    }
+}
+
+fn label(one: &Measured) -> String {
+    format!("{}/{}", one.family, one.name())
+}
+
+/// The logarithms of the windows' medians are compared. Better or worse only if Welch's whole interval
+/// lies beyond the threshold and the exact permutation test sees a difference too, so that no single
+/// odd window makes a verdict. Same if the whole interval lies within it. So the noise of the windows
+/// widens what cannot be told, never what is called a change.
+fn latency(a: &Measured, b: &Measured, threshold: f64) -> Option<Judged> {
+    let logs = |one: &Measured| -> Vec<f64> { one.window_medians.iter().map(|v| v.ln()).collect() };
+    let (before, after) = (logs(a), logs(b));
+    let (from, to) = (a.cost(Cost::Latency)?, b.cost(Cost::Latency)?);
+    let difference = welch(&before, &after);
+    let asked = (1.0 + threshold).ln();
+    let agreed = permutation(&before, &after).is_some_and(|p| p <= Q);
+    let verdict = match difference {
+        None => Verdict::CannotTell,
+        Some(d) if agreed && (d.interval.low > asked || d.interval.high < -asked) => {
+            direction(-d.value)
+        }
+        Some(d) if d.interval.low > -asked && d.interval.high < asked => Verdict::Same,
+        Some(_) => Verdict::CannotTell,
+    };
+    Some(Judged {
+        name: label(a),
+        of: Of::Latency,
+        metric: a.metric,
+        before: from,
+        after: to,
+        change: Figure {
+            value: difference.map_or(to / from, |d| d.value.exp()) - 1.0,
+            interval: difference.map(|d| Interval {
+                low: d.interval.low.exp() - 1.0,
+                high: d.interval.high.exp() - 1.0,
+            }),
+        },
+        threshold,
+        p: difference.map(|d| d.p),
+        verdict,
+    })
+}
+
+/// Equal figures are the same; others differ if the interval of their difference excludes none:
+/// Newcombe's for shares, else from the intervals of both.
+fn quality(a: &Measured, b: &Measured) -> Option<Judged> {
+    let gained = b.good() - a.good();
+    let error = a
+        .quality
+        .error()
+        .zip(b.quality.error())
+        .map(|(a, b)| a.hypot(b));
+    let interval = if crate::units::is_share(a.metric) {
+        share_difference((a.quality.value, a.samples), (b.quality.value, b.samples))
+    } else {
+        let by = b.quality.value - a.quality.value;
+        error.map(|error| Interval {
+            low: by - 1.96 * error,
+            high: by + 1.96 * error,
+        })
+    };
+    let verdict = match interval {
+        _ if gained == 0.0 => Verdict::Same,
+        Some(interval) if !interval.holds(0.0) => direction(gained),
+        _ => Verdict::CannotTell,
+    };
+    let p = error
+        .filter(|error| *error > 0.0)
+        .map(|error| 2.0 * Normal::standard().cdf(-(gained / error).abs()));
+    Some(Judged {
+        name: label(a),
+        of: Of::Quality,
+        metric: a.metric,
+        before: a.quality.value,
+        after: b.quality.value,
+        change: Figure {
+            value: b.quality.value - a.quality.value,
+            interval,
+        },
+        threshold: 0.0,
+        p,
+        verdict,
+    })
+}
+
+fn memory(a: &Measured, b: &Measured) -> Option<Judged> {
+    let (before, after) = (a.cost(Cost::Memory)?, b.cost(Cost::Memory)?);
+    let change = if before > 0.0 {
+        after / before - 1.0
+    } else {
+        0.0
+    };
+    Some(Judged {
+        name: label(a),
+        of: Of::Memory,
+        metric: a.metric,
+        before,
+        after,
+        change: Figure {
+            value: change,
+            interval: None,
+        },
+        threshold: MEMORY,
+        p: None,
+        verdict: if change.abs() <= MEMORY {
+            Verdict::Same
+        } else {
+            direction(-change)
+        },
+    })
+}
+
+fn direction(gain: f64) -> Verdict {
+    if gain > 0.0 {
+        Verdict::Better
+    } else {
+        Verdict::Worse
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example;
+    use crate::scaling::tests::{Noise, variant};
+
+    /// Ten variants whose latencies are `factor` times what they should be, each run with an offset.
+    fn run(factor: f64, window_noise: f64, run_noise: f64, random: &mut Noise) -> Vec<Measured> {
+        (0..10)
+            .map(|at| {
+                let ms = 0.1 * f64::from(1 << at) * factor * (run_noise * random.normal()).exp();
+                variant(&format!("v{at}"), ms, 0.8, window_noise, random)
+            })
+            .collect()
+    }
+
+    fn latencies(comparison: &Comparison, verdict: Verdict) -> usize {
+        let of = |one: &&Judged| one.of == Of::Latency && one.verdict == verdict;
+        comparison.judged.iter().filter(of).count()
+    }
+
+    #[test]
+    fn the_same_board_twice_raises_a_false_alarm_at_most_once_in_twenty() {
+        let mut random = Noise::new(77);
+        // Windows scatter by 1 %, and two starts of the same runner by 0.7 %.
+        let (runs, mut alarms, mut clear) = (1_000, 0, 0);
+        for _ in 0..runs {
+            let (a, b) = (
+                run(1.0, 0.01, 0.007, &mut random),
+                run(1.0, 0.01, 0.007, &mut random),
+            );
+            let comparison = compare_measured(&a, &b, 0.03);
+            alarms += usize::from(
+                comparison.count(Verdict::Worse) + comparison.count(Verdict::Better) > 0,
+            );
+            clear += latencies(&comparison, Verdict::Same);
+        }
+        println!(
+            "{alarms} of {runs} comparisons of 10 equal variants with a false alarm; {clear} of {} same",
+            10 * runs
+        );
+        assert!(alarms * 20 <= runs, "{alarms} of {runs}");
+        assert!(clear > 7 * runs, "{clear}");
+    }
+
+    #[test]
+    fn a_change_of_six_percent_is_found_four_times_in_five() {
+        let found = |change: f64, seed: u64| {
+            let mut random = Noise::new(seed);
+            let found: usize = (0..200)
+                .map(|_| {
+                    let a = run(1.0, 0.01, 0.007, &mut random);
+                    let b = run(1.0 + change, 0.01, 0.007, &mut random);
+                    latencies(&compare_measured(&a, &b, 0.03), Verdict::Worse)
+                })
+                .sum();
+            found as f64 / 2_000.0
+        };
+        let powers: Vec<(f64, f64)> = [0.04, 0.05, 0.055, 0.06, 0.07]
+            .map(|change| (change, found(change, 5)))
+            .to_vec();
+        println!("power: {powers:?}");
+        assert!(powers[3].1 >= 0.8, "{powers:?}");
+        assert!(powers.is_sorted_by(|a, b| a.1 <= b.1), "{powers:?}");
+    }
+
+    #[test]
+    fn each_figure_has_its_verdict() {
+        let mut random = Noise::new(9);
+        let before = run(1.0, 0.005, 0.0, &mut random);
+        let mut after = run(1.0, 0.005, 0.0, &mut random);
+        after[0] = variant("v0", 0.2, 0.8, 0.005, &mut random);
+        after[1] = variant("v1", 0.2, 0.7, 0.005, &mut random);
+        after[2] = variant("v2", 0.2, 0.8, 0.005, &mut random);
+        after[3] = variant("v3", 0.8, 0.8, 0.3, &mut random);
+        after[4].variant = "other".to_owned();
+        let comparison = compare_measured(&before, &after, 0.03);
+        let verdict = |name: &str, of| {
+            let one = comparison
+                .judged
+                .iter()
+                .find(|one| one.name == format!("f/{name} float32") && one.of == of);
+            one.unwrap().verdict
+        };
+        assert_eq!(verdict("v0", Of::Latency), Verdict::Worse);
+        assert_eq!(verdict("v0", Of::Quality), Verdict::Same);
+        assert_eq!(verdict("v1", Of::Latency), Verdict::Same);
+        assert_eq!(verdict("v1", Of::Quality), Verdict::Worse);
+        assert_eq!(verdict("v2", Of::Latency), Verdict::Better);
+        assert_eq!(
+            verdict("v3", Of::Latency),
+            Verdict::CannotTell,
+            "it scatters by 30 %"
+        );
+        assert_eq!((comparison.lost.len(), comparison.added.len()), (1, 1));
+        assert!(comparison.is_worse());
+    }
+
+    #[test]
+    fn unlike_boards_are_refused() {
+        let a = example::run_file();
+        assert_eq!(alike(&a, &a), Ok(()));
+        let mut b = a.clone();
+        b.results.board.as_mut().unwrap().machine = "Another".to_owned();
+        let error = alike(&a, &b).unwrap_err().to_string();
+        assert!(
+            error.contains("Another") && error.contains("--across-boards"),
+            "{error}"
+        );
+        b = a.clone();
+        b.results.board.as_mut().unwrap().emulated = true;
+        let error = alike(&a, &b).unwrap_err().to_string();
+        assert!(error.contains("the second of an emulated board"), "{error}");
+        b.results.board = None;
+        assert_eq!(alike(&a, &b), Err(Unlike::NoBoard));
+    }
+}
