@@ -113,6 +113,9 @@ impl Observer for Collector {
     }
 }
 
+/// Keeps what is known, and why trials were refused, after every trial.
+pub type Save<'a> = dyn FnMut(&Session<Collector>, &BTreeMap<u32, String>) + 'a;
+
 /// A run under way.
 pub struct Bench<'a> {
     /// The session with the board.
@@ -126,7 +129,7 @@ pub struct Bench<'a> {
     /// Tells the watcher.
     pub watch: Watch,
     /// Called after every trial.
-    pub save: &'a mut dyn FnMut(&Session<Collector>, &BTreeMap<u32, String>),
+    pub save: &'a mut Save<'a>,
     /// Trials that could not be begun, and why.
     pub refused: BTreeMap<u32, String>,
 }
