@@ -20,15 +20,27 @@ use crate::error::{Error, Operand, exactly, first, product};
 use crate::isa::{Isa, Level};
 use crate::requant::{Multiplier, Output};
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 mod neon32;
 mod portable;
-#[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_os = "linux")
+))]
 mod rows;
 
-#[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_os = "linux")
+))]
 pub(crate) use rows::Rows;
 
 /// How an instruction set wants its panels.
@@ -52,6 +64,10 @@ impl Layout {
             Level::Neon | Level::NeonDot => neon::LAYOUT,
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Level::Neon32 => neon32::LAYOUT,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::LAYOUT,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::LAYOUT,
         }
     }
 
@@ -328,6 +344,19 @@ impl<'a> Product<'a> {
             Level::Neon | Level::NeonDot => neon::run(self),
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Level::Neon32 => neon32::run(self),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::run(self),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::run(self),
         }
     }
+}
+
+/// The sum of a row's elements, which weights with a zero point ask for.
+#[cfg(target_arch = "x86_64")]
+fn total(left: &[i8], start: usize, taps: &Taps) -> i32 {
+    taps.runs()
+        .flat_map(|offset| left[start + offset..].iter().take(taps.run))
+        .map(|&x| i32::from(x))
+        .sum()
 }

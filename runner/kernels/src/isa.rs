@@ -12,6 +12,20 @@ pub struct Isa(pub(crate) Level);
 pub(crate) enum Level {
     /// Safe Rust, whatever the compiler makes of it.
     Portable,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    #[cfg_attr(
+        not(any(test, feature = "detect")),
+        expect(dead_code, reason = "made by detect")
+    )]
+    Avx2,
+    /// AVX-512 F, BW, DQ, VL and VNNI.
+    #[cfg(target_arch = "x86_64")]
+    #[cfg_attr(
+        not(any(test, feature = "detect")),
+        expect(dead_code, reason = "made by detect")
+    )]
+    Avx512,
     /// NEON, which every aarch64 has.
     #[cfg(target_arch = "aarch64")]
     #[cfg_attr(
@@ -65,13 +79,24 @@ impl Isa {
             Level::NeonDot => "NEON, dot product",
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Level::Neon32 => "NEON",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "AVX-512 VNNI",
         }
     }
 }
 
+#[cfg(all(target_arch = "x86_64", any(test, feature = "detect")))]
+use std::arch::is_x86_feature_detected;
+
 #[cfg(any(test, feature = "detect"))]
 const LEVELS: &[Level] = &[
     Level::Portable,
+    #[cfg(target_arch = "x86_64")]
+    Level::Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Level::Avx512,
     #[cfg(target_arch = "aarch64")]
     Level::Neon,
     #[cfg(target_arch = "aarch64")]
@@ -92,6 +117,17 @@ impl Level {
             Self::NeonDot => std::arch::is_aarch64_feature_detected!("dotprod"),
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Self::Neon32 => crate::neon32::present(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.present()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
         }
     }
 }

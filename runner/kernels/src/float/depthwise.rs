@@ -6,8 +6,8 @@ use crate::isa::{Isa, Level};
 use crate::window::Window;
 use core::ops::Range;
 
-/// Channels whose sums are kept in registers while the taps pass.
-const BLOCK: usize = 16;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 /// The specification. `weights` is tap row, tap column, output channel; output channel `c` looks at
 /// input channel `c / (output channels / input channels)`.
@@ -118,6 +118,10 @@ impl Depthwise {
             // NEON is in the target: it is what the compiler vectorises for anyway.
             #[cfg(target_arch = "aarch64")]
             Level::Neon | Level::NeonDot => self.slide((weights, bias), input, out),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => x86::avx2(self, (weights, bias), input, out),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => x86::avx512(self, (weights, bias), input, out),
         }
         Ok(())
     }
@@ -141,36 +145,34 @@ impl Depthwise {
                     self.inside(1, column * stride[1]),
                 ];
                 let origin = [row * stride[0], column * stride[1]];
-                let mut blocks = out.chunks_exact_mut(BLOCK);
                 let mut channel = 0;
-                if self.multiplier == 1 {
-                    for block in &mut blocks {
-                        let mut sums = [0.0; BLOCK];
-                        self.block(image, weights, (origin, &taps), channel, &mut sums);
-                        self.put(bias, channel, &sums, block);
-                        channel += BLOCK;
-                    }
-                }
-                for out in &mut out[channel..] {
-                    let mut sum = [0.0];
-                    self.block(image, weights, (origin, &taps), channel, &mut sum);
-                    self.put(bias, channel, &sum, core::slice::from_mut(out));
-                    channel += 1;
+                while channel < outputs {
+                    let left = if self.multiplier == 1 {
+                        outputs - channel
+                    } else {
+                        1
+                    };
+                    let place = (origin, &taps, channel);
+                    channel += match left {
+                        32.. => self.block::<32>(image, (weights, bias), place, out),
+                        8.. => self.block::<8>(image, (weights, bias), place, out),
+                        _ => self.block::<1>(image, (weights, bias), place, out),
+                    };
                 }
             }
         }
     }
 
-    /// The sums of neighbouring channels over the taps inside the input.
+    /// `N` neighbouring channels of one output, whose sums stay in registers while the taps inside
+    /// the input pass. Gives `N`.
     #[inline(always)]
     fn block<const N: usize>(
         &self,
         image: &[f32],
-        weights: &[f32],
-        (origin, taps): ([usize; 2], &[Range<usize>; 2]),
-        channel: usize,
-        sums: &mut [f32; N],
-    ) {
+        (weights, bias): (&[f32], Option<&[f32]>),
+        (origin, taps, channel): ([usize; 2], &[Range<usize>; 2], usize),
+        out: &mut [f32],
+    ) -> usize {
         let Window {
             input: [_, _, width, inputs],
             kernel,
@@ -178,6 +180,7 @@ impl Depthwise {
             before,
             ..
         } = self.window;
+        let mut sums = [0.0_f32; N];
         for ky in taps[0].clone() {
             let y = origin[0] + ky * dilation[0] - before[0];
             for kx in taps[1].clone() {
@@ -190,14 +193,15 @@ impl Depthwise {
                 }
             }
         }
-    }
-
-    #[inline(always)]
-    fn put(&self, bias: Option<&[f32]>, channel: usize, sums: &[f32], out: &mut [f32]) {
-        for (lane, (out, &sum)) in out.iter_mut().zip(sums).enumerate() {
-            let bias = bias.map_or(0.0, |bias| bias[channel + lane]);
-            *out = self.clamp.apply(sum + bias);
+        if let Some(bias) = bias {
+            for (sum, &bias) in sums.iter_mut().zip(&bias[channel..][..N]) {
+                *sum += bias;
+            }
         }
+        for (out, &sum) in out[channel..][..N].iter_mut().zip(&sums) {
+            *out = self.clamp.apply(sum);
+        }
+        N
     }
 
     /// Which taps of a window at `origin` (before padding) lie inside the input.

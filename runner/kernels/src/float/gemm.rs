@@ -11,6 +11,8 @@ use super::Clamp;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 /// How an instruction set wants its panels.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,10 @@ impl Layout {
             Level::Neon32 => portable::LAYOUT,
             #[cfg(target_arch = "aarch64")]
             Level::Neon | Level::NeonDot => neon::LAYOUT,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => x86::avx2::LAYOUT,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => x86::avx512::LAYOUT,
         }
     }
 
@@ -141,6 +147,10 @@ impl<'a> Product<'a> {
             Level::Neon32 => portable::run(self),
             #[cfg(target_arch = "aarch64")]
             Level::Neon | Level::NeonDot => neon::run(self),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => x86::avx2::run(self),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => x86::avx512::run(self),
         }
     }
 }

@@ -1,0 +1,329 @@
+//! The product with AVX-512 VNNI: `vpdpbusd` multiplies four unsigned bytes (inputs, lifted by 128)
+//! with four signed ones (weights) and adds the sum to each of sixteen accumulators.
+//!
+//! A tile of up to eight rows and four vectors of columns stays in registers over the whole depth,
+//! and is requantised there.
+
+#![expect(
+    unsafe_code,
+    reason = "vector loads and stores whose bounds `Product` has checked"
+)]
+
+use super::{HEADER, Layout, Product, Rows, Sink, Taps, total};
+use crate::requant::Output;
+use core::arch::x86_64::*;
+use core::hint::black_box;
+
+pub(super) const LAYOUT: Layout = Layout {
+    nr: 4 * LANES,
+    lane: LANES,
+    kr: 4,
+    lift: 128,
+};
+
+/// Accumulators of a vector.
+const LANES: usize = 16;
+
+/// Bytes of a vector.
+const VECTOR: usize = 64;
+
+pub(super) fn run(product: Product) {
+    // SAFETY: only an `Isa` of this level leads here, and such a token is made where the processor
+    // has these features.
+    unsafe { panels(product) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn panels(mut product: Product) {
+    let depth = product.taps.padded(LAYOUT.kr);
+    let mut rest = product.packed;
+    let mut column = 0;
+    while column < product.columns {
+        let width = LAYOUT.width(column, product.columns);
+        let (panel, after) = rest.split_at(width * (HEADER + depth));
+        match width / LANES {
+            1 => strip::<1>(&mut product, panel, column),
+            2 => strip::<2>(&mut product, panel, column),
+            3 => strip::<3>(&mut product, panel, column),
+            _ => strip::<4>(&mut product, panel, column),
+        }
+        rest = after;
+        column += width;
+    }
+}
+
+/// All rows times the `V` vectors of columns of one panel, in tiles of nearly equal height.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn strip<const V: usize>(product: &mut Product, panel: &[u8], column: usize) {
+    let most = if V == 4 { 6 } else { 8 };
+    let panel = Panel::<V>::new(panel, column, product.columns);
+    let mut rows = Rows::new(product.starts);
+    let mut tiles = rows.left.div_ceil(most);
+    while tiles > 0 {
+        match rows.left.div_ceil(tiles) {
+            1 => tile::<V, 1>(product, &panel, &mut rows),
+            2 => tile::<V, 2>(product, &panel, &mut rows),
+            3 => tile::<V, 3>(product, &panel, &mut rows),
+            4 => tile::<V, 4>(product, &panel, &mut rows),
+            5 => tile::<V, 5>(product, &panel, &mut rows),
+            6 => tile::<V, 6>(product, &panel, &mut rows),
+            7 => tile::<V, 7>(product, &panel, &mut rows),
+            _ => tile::<V, 8>(product, &panel, &mut rows),
+        }
+        tiles -= 1;
+    }
+}
+
+/// `R` rows times the columns of a panel.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn tile<const V: usize, const R: usize>(product: &mut Product, panel: &Panel<V>, rows: &mut Rows) {
+    let row = rows.done;
+    let starts: [usize; R] = rows.take();
+    let corrections = corrections(product, &starts);
+    let mut sums = dot(product.left, &starts, corrections, &product.taps, panel);
+    match &mut product.sink {
+        Sink::Bytes { out, step, stage } => {
+            panel.scale(&mut sums);
+            for (r, sums) in sums.iter().enumerate() {
+                panel.put_bytes(sums, *stage, out, (row + r) * *step);
+            }
+        }
+        Sink::Wide { out, step } => {
+            for (r, sums) in sums.iter().enumerate() {
+                panel.put_wide(sums, out, (row + r) * *step);
+            }
+        }
+    }
+}
+
+/// The accumulators of `R` rows, biases included.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn dot<const V: usize, const R: usize>(
+    left: &[i8],
+    starts: &[usize; R],
+    corrections: [i32; R],
+    taps: &Taps,
+    panel: &Panel<V>,
+) -> [[__m512i; V]; R] {
+    let biases = panel.field(0);
+    let mut sums = [biases; R];
+    for (sums, correction) in sums.iter_mut().zip(corrections) {
+        for sum in sums {
+            *sum = _mm512_sub_epi32(*sum, _mm512_set1_epi32(correction));
+        }
+    }
+    let mut weights = panel.weights;
+    for outer in 0..taps.outer {
+        for inner in 0..taps.inner {
+            let offset = outer * taps.outer_step + inner * taps.inner_step;
+            // SAFETY: `Product::new` has checked that the row which starts last, its last run
+            // rounded up to four, ends within `left`, and the panel holds a vector of weights for
+            // each column vector and each four depths of these runs.
+            unsafe {
+                let heads = starts.map(|start| left.as_ptr().wrapping_add(start + offset));
+                for depth in (0..taps.run).step_by(4) {
+                    let mut columns = [panel.lift; V];
+                    for (v, column) in columns.iter_mut().enumerate() {
+                        *column = load(weights.add(v * VECTOR));
+                    }
+                    weights = weights.add(V * VECTOR);
+                    for r in 0..R {
+                        let quad = heads[r].add(depth).cast::<i32>().read_unaligned();
+                        let x = _mm512_xor_si512(_mm512_set1_epi32(quad), panel.lift);
+                        for v in 0..V {
+                            sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], x, columns[v]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// What weights with a zero point take from the sums of each row.
+#[inline]
+fn corrections<const R: usize>(product: &Product, starts: &[usize; R]) -> [i32; R] {
+    if product.weight_zero == 0 {
+        return [0; R];
+    }
+    starts.map(|start| {
+        let total = total(product.left, start, &product.taps);
+        product.weight_zero.wrapping_mul(total)
+    })
+}
+
+/// # Safety
+/// 64 bytes must be readable at `from`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn load(from: *const u8) -> __m512i {
+    // SAFETY: as above; the intrinsic asks for no alignment.
+    unsafe { _mm512_loadu_si512(from.cast()) }
+}
+
+/// `V` vectors of columns.
+struct Panel<'a, const V: usize> {
+    /// Biases, mantissas and shifts.
+    header: &'a [u8],
+    weights: *const u8,
+    column: usize,
+    /// Which lanes of the last vector are columns.
+    last: u16,
+    /// What lifts signed bytes to unsigned ones. The compiler must not know that all lanes are the
+    /// same, or it lifts before it broadcasts, and the broadcast is no longer part of the load.
+    lift: __m512i,
+}
+
+impl<'a, const V: usize> Panel<'a, V> {
+    #[target_feature(enable = "avx512f")]
+    fn new(bytes: &'a [u8], column: usize, columns: usize) -> Self {
+        let (header, weights) = bytes.split_at(V * LANES * HEADER);
+        let used = (columns - column - (V - 1) * LANES).min(LANES);
+        Self {
+            header,
+            weights: weights.as_ptr(),
+            column,
+            last: ((1_u32 << used) - 1) as u16,
+            lift: black_box(_mm512_set1_epi8(i8::MIN)),
+        }
+    }
+
+    /// Biases (0), mantissas (1) or shifts (2).
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn field(&self, field: usize) -> [__m512i; V] {
+        let mut vectors = [_mm512_setzero_si512(); V];
+        let bytes = self.header[field * V * VECTOR..].chunks_exact(VECTOR);
+        for (vector, bytes) in vectors.iter_mut().zip(bytes) {
+            // SAFETY: the slice has 64 bytes.
+            *vector = unsafe { load(bytes.as_ptr()) };
+        }
+        vectors
+    }
+
+    /// Multiplies accumulators by their columns' multipliers, rounded as in
+    /// [`crate::requant::Multiplier::apply`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn scale<const R: usize>(&self, sums: &mut [[__m512i; V]; R]) {
+        let (mantissas, shifts) = (self.field(1), self.field(2));
+        for v in 0..V {
+            let zero = _mm512_setzero_si512();
+            let left = _mm512_max_epi32(shifts[v], zero);
+            let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shifts[v]), zero);
+            let even_right = _mm512_and_si512(right, _mm512_set1_epi64(0xffff_ffff));
+            let even = Scale::new(mantissas[v], even_right);
+            let odd = Scale::new(upper(mantissas[v]), upper(right));
+            for sums in sums.iter_mut() {
+                let x = _mm512_sllv_epi32(sums[v], left);
+                let (low, high) = (even.apply(x), odd.apply(upper(x)));
+                sums[v] = _mm512_mask_shuffle_epi32::<_MM_PERM_CCAA>(low, 0xaaaa, high);
+            }
+        }
+    }
+
+    /// Adds the zero point, clamps, and stores a row that begins at `row`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn put_bytes(&self, scaled: &[__m512i; V], stage: Output, out: &mut [i8], row: usize) {
+        let zero = _mm512_set1_epi32(stage.zero);
+        let mut moved = *scaled;
+        for moved in &mut moved {
+            *moved = _mm512_add_epi32(*moved, zero);
+        }
+        // SAFETY (all stores): `Product::new` has checked that every column of every row lies
+        // within `out`; lanes that are no columns are masked.
+        if V == 4 && self.last == u16::MAX {
+            let low = _mm512_packs_epi32(moved[0], moved[1]);
+            let high = _mm512_packs_epi32(moved[2 % V], moved[3 % V]);
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+            let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(stage.min));
+            let bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(stage.max));
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(row + self.column).cast(), bytes) };
+            return;
+        }
+        for (v, &moved) in moved.iter().enumerate() {
+            let bytes = _mm512_cvtsepi32_epi8(moved);
+            let bytes = _mm_max_epi8(bytes, _mm_set1_epi8(stage.min));
+            let bytes = _mm_min_epi8(bytes, _mm_set1_epi8(stage.max));
+            unsafe {
+                let to = out.as_mut_ptr().add(row + self.column + v * LANES);
+                match self.mask(v) {
+                    u16::MAX => _mm_storeu_si128(to.cast(), bytes),
+                    mask => _mm_mask_storeu_epi8(to, mask, bytes),
+                }
+            }
+        }
+    }
+
+    /// Stores the accumulators of a row that begins at `row`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    fn put_wide(&self, sums: &[__m512i; V], out: &mut [i32], row: usize) {
+        for (v, &sums) in sums.iter().enumerate() {
+            // SAFETY: `Product::new` has checked that every column of every row lies within `out`;
+            // lanes that are no columns are masked.
+            unsafe {
+                let to = out.as_mut_ptr().add(row + self.column + v * LANES);
+                _mm512_mask_storeu_epi32(to, self.mask(v), sums);
+            }
+        }
+    }
+
+    /// Which lanes of vector `v` are columns.
+    #[inline]
+    fn mask(&self, v: usize) -> u16 {
+        if v + 1 == V { self.last } else { u16::MAX }
+    }
+}
+
+/// The odd lanes, in the low halves of 64 bits.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn upper(x: __m512i) -> __m512i {
+    _mm512_srli_epi64::<32>(x)
+}
+
+/// The multiplier of eight lanes, for accumulators in the low halves of 64 bits.
+///
+/// gemmlowp rounds twice: `y = ⌊(xm + 2^30) / 2^31⌋`, then `⌊(y + 2^(e−1) − [y < 0]) / 2^e⌋` if
+/// `e > 0`. A floor of a floor is one floor: `⌊(xm + 2^30 + 2^(30+e) − 2^31 [y < 0]) / 2^(31+e)⌋`.
+/// And `y < 0` may be read off `x < 0`: they differ only for `xm = −2^30`, which gives zero either
+/// way.
+struct Scale {
+    mantissa: __m512i,
+    /// What is added before the shift.
+    round: __m512i,
+    /// What is added to negative products besides.
+    negative: __m512i,
+    shift: __m512i,
+}
+
+impl Scale {
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn new(mantissa: __m512i, exponent: __m512i) -> Self {
+        let twice = _mm512_test_epi64_mask(exponent, exponent);
+        let nudge = _mm512_set1_epi64(1 << 30);
+        let second = _mm512_maskz_sllv_epi64(twice, nudge, exponent);
+        Self {
+            mantissa,
+            round: _mm512_add_epi64(nudge, second),
+            negative: _mm512_maskz_set1_epi64(twice, -(1 << 31)),
+            shift: _mm512_add_epi64(exponent, _mm512_set1_epi64(31)),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn apply(&self, x: __m512i) -> __m512i {
+        let product = _mm512_mul_epi32(x, self.mantissa);
+        let below = _mm512_movepi64_mask(product);
+        let rounded = _mm512_add_epi64(product, self.round);
+        let rounded = _mm512_mask_add_epi64(rounded, below, rounded, self.negative);
+        _mm512_srav_epi64(rounded, self.shift)
+    }
+}
