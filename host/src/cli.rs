@@ -137,8 +137,17 @@ pub(crate) struct ModelsArgs {
 pub(crate) enum ModelsAction {
     /// List families and their variants (the same as no word at all)
     List,
-    /// Check every file of every family against its manifest
-    Check,
+    /// Check every file of every family against its manifest, and say what is missing
+    #[command(visible_alias = "check")]
+    Validate {
+        /// Only this family
+        name: Option<String>,
+    },
+    /// Begin a family: write a manifest with every key explained into a new folder
+    New {
+        /// The family's name: a-z 0-9 . _ -
+        name: String,
+    },
 }
 
 /// Where the board is.

@@ -9,11 +9,13 @@ use thiserror::Error;
 
 use crate::container::{ContainerError, Dataset, Golden, LabelKind};
 use crate::manifest::{Build, DatasetEntry, FileRef, Manifest, Sha256, Variant};
-use crate::parse::{MAX_MANIFEST, ManifestError, parse_manifest};
+use crate::parse::{MAX_MANIFEST, ManifestError, is_name, parse_manifest};
 use crate::vocabulary::Precision;
 
 /// Name of a family's manifest.
 const MANIFEST: &str = "family.toml";
+/// What [`begin`] writes.
+const TEMPLATE: &str = include_str!("template.toml");
 /// Most entries read of a folder of families.
 const MAX_FOLDER: usize = 4096;
 
@@ -86,6 +88,12 @@ pub enum ModelsError {
         /// Of the bytes.
         found: Sha256,
     },
+    /// A family cannot be begun under this name.
+    #[error("`{}` is not a family's name: use 1 to 64 of a-z 0-9 . _ - and no dot in front", name.escape_debug())]
+    NewName {
+        /// The name.
+        name: String,
+    },
     /// A dataset or golden vector file is malformed.
     #[error("{}: {source}: write it again with the recipe", path.display())]
     Container {
@@ -140,6 +148,22 @@ pub fn load_all(root: &Path) -> Result<Vec<Family>, ModelsError> {
     }
     families.sort_by(|a, b| a.manifest.name.cmp(&b.manifest.name));
     Ok(families)
+}
+
+/// Begin a family: write a manifest with every key explained into a new folder `name` below `root`.
+/// Returns the manifest's path.
+///
+/// # Errors
+/// The name is none for a family, the folder is there already, or the file system says no.
+pub fn begin(root: &Path, name: &str) -> Result<PathBuf, ModelsError> {
+    if !is_name(name) {
+        return Err(ModelsError::NewName { name: name.into() });
+    }
+    let folder = root.join(name);
+    fs::create_dir(&folder).map_err(io_error(&folder))?;
+    let path = folder.join(MANIFEST);
+    fs::write(&path, TEMPLATE.replace("NAME", name)).map_err(io_error(&path))?;
+    Ok(path)
 }
 
 /// A file of a family, ready to be opened.

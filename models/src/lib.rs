@@ -26,7 +26,7 @@ mod parse;
 mod vocabulary;
 pub mod write;
 
-pub use family::{Artefact, Family, ModelsError, load_all, root};
+pub use family::{Artefact, Family, ModelsError, begin, load_all, root};
 pub use manifest::{
     Attachment, Build, DatasetEntry, FileRef, InputEntry, Manifest, Origin, Quality, Recipe,
     Sha256, Tolerance, Variant,

@@ -563,3 +563,21 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_begun_family_parses_and_says_what_is_missing() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = scalebench_models::begin(temp.path(), "my-nets").unwrap();
+    let family = Family::load(path.parent().unwrap()).unwrap();
+    assert_eq!(family.manifest.name, "my-nets");
+    let missing = family.validate().unwrap_err().to_string();
+    assert!(missing.contains("data/test.sbds"), "{missing}");
+    let again = scalebench_models::begin(temp.path(), "my-nets").unwrap_err();
+    assert!(again.to_string().contains("exists"), "{again}");
+    assert_eq!(
+        scalebench_models::begin(temp.path(), "../up")
+            .unwrap_err()
+            .to_string(),
+        "`../up` is not a family's name: use 1 to 64 of a-z 0-9 . _ - and no dot in front"
+    );
+}

@@ -86,17 +86,34 @@ struct VariantRow {
     quality: String,
 }
 
+fn validated(families: &[scalebench_models::Family]) -> Result<ExitCode> {
+    for family in families {
+        family.validate()?;
+        out::line(format!(
+            "{}: every file is what the manifest says",
+            family.manifest.name
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
-    let families = plan::families(args.models.as_deref())?;
-    if matches!(args.action, Some(ModelsAction::Check)) {
-        for family in &families {
-            family.validate()?;
-            out::line(format!(
-                "{}: every file is what the manifest says",
-                family.manifest.name
-            ))?;
-        }
+    let root = scalebench_models::root(args.models.as_deref());
+    if let Some(ModelsAction::New { name }) = &args.action {
+        let path = scalebench_models::begin(&root, name)?;
+        let written = scalebench::text::escaped(&path.display().to_string());
+        out::line(format!(
+            "{written}: fill it in, then `scalebench models validate {name}`"
+        ))?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(ModelsAction::Validate { name: Some(name) }) = &args.action {
+        let family = scalebench_models::Family::load(&root.join(name))?;
+        return validated(&[family]);
+    }
+    let families = plan::families(args.models.as_deref())?;
+    if matches!(args.action, Some(ModelsAction::Validate { .. })) {
+        return validated(&families);
     }
     let mut rows = Vec::new();
     for family in &families {
