@@ -121,6 +121,7 @@ impl Aggregate {
                 self.under_way = None;
                 self.results.restarts += 1;
             }
+            Delivery::Left => self.under_way = None,
             Delivery::Printed(text) => {
                 if self.results.printed.len() < MOST_PRINTED {
                     self.results.printed.push(text.clone());

@@ -205,6 +205,9 @@ pub(crate) struct RunArgs {
         conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms"]
     )]
     pub(crate) resume: Option<PathBuf>,
+    /// How often a trial is tried that a restart of the board cuts short
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) attempts: u8,
     /// Folder of families [default: the shipped one, or $SCALEBENCH_MODELS]
     #[arg(long, value_name = "DIR")]
     pub(crate) models: Option<PathBuf>,

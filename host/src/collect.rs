@@ -17,8 +17,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A trial that was lost is tried again this often, at the end of the run.
-const ATTEMPTS: u32 = 2;
 /// After so many restarts in a row without any trial ended, the board is given up.
 const RESTARTS: u32 = 5;
 /// An unplugged port is waited for this long.
@@ -128,6 +126,8 @@ pub struct Bench<'a> {
     pub baud: u32,
     /// Tells the watcher.
     pub watch: Watch,
+    /// How often a trial is tried that a restart of the board cuts short; again at the end of the run.
+    pub attempts: u32,
     /// Called after every trial.
     pub save: &'a mut Save<'a>,
     /// Trials that could not be begun, and why.
@@ -153,7 +153,10 @@ impl Bench<'_> {
             let before = queue.len();
             match self.round(&plan, &mut queue, &mut attempts) {
                 Ok(()) => break,
-                Err(error @ (SessionError::Restarted | SessionError::Silent(_))) => {
+                Err(
+                    error
+                    @ (SessionError::Restarted | SessionError::Left | SessionError::Silent(_)),
+                ) => {
                     self.watch
                         .tell(Progress::Note(format!("{error} (trying again)")));
                     restarts = if queue.len() < before {
@@ -218,7 +221,7 @@ impl Bench<'_> {
             };
             let tried = attempts.entry(trial).or_insert(0);
             *tried += 1;
-            let again = *tried < ATTEMPTS;
+            let again = *tried < self.attempts;
             self.watch.tell(Progress::Trial {
                 done: plan.trials.len() - queue.len(),
                 total: plan.trials.len(),

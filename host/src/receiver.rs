@@ -15,6 +15,8 @@ pub enum Delivery<'a> {
     Waiting(Box<Welcome>),
     /// The board was started anew; the session is gone.
     Restarted,
+    /// The board let the session go without being started anew: it was told to, or another host came.
+    Left,
     /// The next message of the session.
     Message(Kind, &'a [u8]),
     /// Text that is no frame, escaped: a boot message, a login prompt.
@@ -147,7 +149,12 @@ impl Receiver {
             (true, _) => {
                 self.link.close();
                 self.wanted = 0;
-                sink(Delivery::Restarted);
+                let restarted = self.boot != Some(welcome.boot);
+                sink(if restarted {
+                    Delivery::Restarted
+                } else {
+                    Delivery::Left
+                });
             }
             (false, true) => {
                 self.link.open(welcome.session);
@@ -188,6 +195,7 @@ mod tests {
                 Delivery::Opened(welcome) => format!("opened {}", welcome.session),
                 Delivery::Waiting(_) => "waiting".into(),
                 Delivery::Restarted => "restarted".into(),
+                Delivery::Left => "left".into(),
                 Delivery::Message(kind, body) => format!("{kind:?} {}", body.len()),
                 Delivery::Printed(text) => format!("printed {text}"),
                 Delivery::Version(theirs) => format!("version {theirs}"),
@@ -209,6 +217,16 @@ mod tests {
             ["restarted"]
         );
         assert_eq!(deliveries(&mut receiver, &welcome_line(7, 2)), ["waiting"]);
+    }
+
+    #[test]
+    fn a_board_that_lets_the_session_go_did_not_restart() {
+        for next in [0, 8] {
+            let mut receiver = Receiver::new();
+            receiver.seek(7);
+            assert_eq!(deliveries(&mut receiver, &welcome_line(7, 1)), ["opened 7"]);
+            assert_eq!(deliveries(&mut receiver, &welcome_line(next, 1)), ["left"]);
+        }
     }
 
     #[test]

@@ -38,6 +38,11 @@ pub enum SessionError {
         "the board restarted: what it was measuring is lost and can be had again with --resume"
     )]
     Restarted,
+    /// The board ended the session by itself.
+    #[error(
+        "the board left the session: is another host talking to it? What it was measuring can be had again with --resume"
+    )]
+    Left,
     /// The board says nothing any more.
     #[error("the board has said nothing for {0} s: reset it, then go on with --resume")]
     Silent(u64),
@@ -268,6 +273,7 @@ impl<O: Observer> Session<O> {
             observer.delivered(&delivery);
             match &delivery {
                 Delivery::Restarted => ended = Some(SessionError::Restarted),
+                Delivery::Left => ended = Some(SessionError::Left),
                 Delivery::Version(theirs) => ended = Some(SessionError::Version(mismatch(*theirs))),
                 Delivery::Message(kind, body) => {
                     quiet = match (kind, event(*kind, body)) {

@@ -78,6 +78,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             sources: &sources,
             port: path,
             baud,
+            attempts: args.attempts.into(),
             watch: watch.clone(),
             save: &mut save,
             refused: BTreeMap::new(),
