@@ -5,10 +5,10 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use scalebench_models::{Build, Direction, Family, Metric, Precision, UseCase, Variant};
+use scalebench_models::{Artefact, Build, Direction, Family, Metric, Precision, UseCase, Variant};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The version of the plan's JSON. Raised when a field changes its meaning or goes away.
 pub const SCHEMA: u32 = 1;
@@ -305,7 +305,7 @@ impl Plan {
 
     /// Where the files of the plan are on this machine.
     #[must_use]
-    pub fn sources(&self, families: &[Family]) -> BTreeMap<String, PathBuf> {
+    pub fn sources(&self, families: &[Family]) -> BTreeMap<String, Artefact> {
         let wanted: BTreeSet<&str> = self
             .files()
             .into_iter()
@@ -320,7 +320,7 @@ impl Plan {
             for file in files {
                 let sha256 = file.sha256.to_string();
                 if wanted.contains(sha256.as_str()) {
-                    sources.insert(sha256, family.artefact(file).path);
+                    sources.insert(sha256, family.artefact(file));
                 }
             }
         }

@@ -9,7 +9,6 @@ use scalebench_models::{Artefact, ModelsError};
 use scalebench_wire::Digest;
 use scalebench_wire::message::{ArtefactState, Event, Request};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Why a file is not on the board.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +51,7 @@ pub enum ProvisionError {
 const TRIES: usize = 3;
 
 /// Where files of the plan are on this machine, by hash.
-pub type Sources = BTreeMap<String, PathBuf>;
+pub type Sources = BTreeMap<String, Artefact>;
 
 /// Puts `file` on the board unless it is there.
 ///
@@ -78,19 +77,12 @@ pub fn provide<O: Observer>(
             ArtefactState::WrongHash => have = 0,
             _ => {}
         }
-        let path = sources.get(&file.sha256).ok_or_else(unknown)?;
+        let source = sources.get(&file.sha256).ok_or_else(unknown)?;
         let bytes = match &mut bytes {
             Some(bytes) => bytes,
-            none => none.insert(
-                Artefact {
-                    path: path.clone(),
-                    sha256: digest.0,
-                    bytes: file.bytes,
-                }
-                .read()?,
-            ),
+            none => none.insert(source.read()?),
         };
-        let name = shown(path);
+        let name = shown(&source.path);
         let mut offset = usize::try_from(have).unwrap_or(0);
         if offset > bytes.len() {
             offset = 0;
@@ -118,7 +110,7 @@ pub fn provide<O: Observer>(
     }
     let file = sources
         .get(&file.sha256)
-        .map_or_else(|| file.sha256.clone(), |path| shown(path));
+        .map_or_else(|| file.sha256.clone(), |source| shown(&source.path));
     match state {
         ArtefactState::Complete => Ok(()),
         ArtefactState::Refused => Err(ProvisionError::Refused {

@@ -36,6 +36,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         None => {
             // What can be refused without a board is refused before one is started.
             let plan = new_plan(args, &families)?;
+            for artefact in plan.sources(&families).values() {
+                artefact.read()?;
+            }
             let reached = reach(&args.place)?;
             let begun = begin(args, plan, &reached)?;
             (reached, begun)
