@@ -23,6 +23,14 @@ pub enum Error {
     TooLarge,
     /// A zero point, clamp or multiplier lies outside its type's range.
     Quantisation,
+    /// A tensor has more dimensions than [`crate::shape::RANK`], or not as many as the operator asks.
+    Rank,
+    /// An axis is not one of the tensor's.
+    Axis,
+    /// Two shapes do not broadcast, or an output's shape is not what the inputs make of it.
+    Broadcast,
+    /// An index points outside the tensor it selects from.
+    Index,
 }
 
 /// The slices an operator is given.
@@ -84,6 +92,18 @@ impl fmt::Display for Error {
             }
             Self::Quantisation => f.write_str(
                 "a zero point, clamp or multiplier is out of range: check the quantisation parameters",
+            ),
+            Self::Rank => f.write_str(
+                "a tensor has too many or too few dimensions for this operator: reshape it, to 6 at most",
+            ),
+            Self::Axis => f.write_str(
+                "an axis is not one of the tensor's: it must be below the number of dimensions",
+            ),
+            Self::Broadcast => f.write_str(
+                "the shapes do not fit each other: extents must be equal, or one of them 1",
+            ),
+            Self::Index => f.write_str(
+                "an index points outside the tensor it selects from: check the indices",
             ),
         }
     }

@@ -13,7 +13,14 @@
 //! * [`window`]: the geometry of a sliding window, shared by all operators that have one;
 //! * [`conv`], [`fully_connected`], [`batch_matmul`]: integer matrix products;
 //! * [`hybrid`]: float activations with int8 weights ("dynamic range" models);
-//! * [`float`]: the same operators on `f32`.
+//! * [`float`]: the same operators on `f32`;
+//! * [`depthwise`]: one filter a channel;
+//! * [`element`], [`shape`]: what a quantised element stands for, and shapes of up to six dimensions;
+//! * [`arithmetic`] over [`broadcast`]: operators on pairs of elements;
+//! * [`activation`] by way of [`table`]: operators on single elements;
+//! * [`pool`], [`reduce`], [`softmax`], [`norm`]: many elements into one;
+//! * [`view`], [`place`], [`gather`], [`resize`]: elements moved;
+//! * [`quantise`], [`compare`], [`transpose_conv`]: the rest.
 //!
 //! The uint8 scheme is the int8 scheme moved by 128: flip the top bit of every byte (`x ^ 0x80`) and
 //! subtract 128 from every zero point; the weights then have a zero point too.
@@ -32,11 +39,19 @@
 #[cfg(any(test, feature = "detect"))]
 extern crate std;
 
+pub mod activation;
+pub mod arithmetic;
 pub mod batch_matmul;
+pub mod broadcast;
+pub mod compare;
 pub mod conv;
+pub mod depthwise;
+pub mod element;
 mod error;
+mod fixed;
 pub mod float;
 pub mod fully_connected;
+pub mod gather;
 mod gemm;
 pub mod hybrid;
 pub mod isa;
@@ -44,7 +59,18 @@ pub mod isa;
 mod neon;
 #[cfg(all(target_arch = "arm", target_os = "linux"))]
 mod neon32;
+pub mod norm;
+pub mod place;
+pub mod pool;
+pub mod quantise;
+pub mod reduce;
 pub mod requant;
+pub mod resize;
+pub mod shape;
+pub mod softmax;
+pub mod table;
+pub mod transpose_conv;
+pub mod view;
 pub mod window;
 
 pub use error::{Error, Operand};
