@@ -27,6 +27,21 @@ pub struct Aggregate {
     results: RunResults,
     ticks_per_second: u64,
     under_way: Option<UnderWay>,
+    /// Readings of the windows of trials that ended, if they are kept.
+    kept: Option<Vec<WindowReadings>>,
+}
+
+/// The readings of one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowReadings {
+    /// Number of the trial.
+    pub trial: u32,
+    /// Number of the window.
+    pub window: u8,
+    /// Nanoseconds of a reading's unit.
+    pub unit_ns: f64,
+    /// The readings, in their order.
+    pub readings: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +54,22 @@ struct UnderWay {
     outcomes: u32,
     outcomes_crc: u32,
     quality: Option<Quality>,
+}
+
+impl UnderWay {
+    /// Nanoseconds of a reading's unit, where a tick has `ns`.
+    fn unit(&self, ns: f64) -> f64 {
+        ns * f64::from(self.unit_log2.min(62)).exp2()
+    }
+
+    fn readings(&self, ns: f64) -> impl Iterator<Item = WindowReadings> {
+        self.windows.iter().map(move |timed| WindowReadings {
+            trial: self.trial as u32,
+            window: timed.window.window,
+            unit_ns: self.unit(ns),
+            readings: timed.readings.clone(),
+        })
+    }
 }
 
 impl Aggregate {
@@ -58,7 +89,23 @@ impl Aggregate {
             results,
             ticks_per_second: 1_000_000_000,
             under_way: None,
+            kept: None,
         }
+    }
+
+    /// The same, and keeps every reading: four bytes each.
+    #[must_use]
+    pub fn keeping_readings(plan: Plan) -> Self {
+        Self {
+            kept: Some(Vec::new()),
+            ..Self::new(plan)
+        }
+    }
+
+    /// The readings that were kept, by trial in the order they ended.
+    #[must_use]
+    pub fn into_readings(self) -> Vec<WindowReadings> {
+        self.kept.unwrap_or_default()
     }
 
     /// What is measured.
@@ -222,6 +269,10 @@ impl Aggregate {
                     return None;
                 }
                 let planned = self.plan.trials.get(now.trial)?;
+                if let Some(kept) = &mut self.kept {
+                    kept.retain(|window| window.trial != trial);
+                    kept.extend(now.readings(ns));
+                }
                 let memory = (peak_bytes > 0).then(|| peak_bytes.saturating_sub(before_bytes));
                 let result = finished(planned, now, failure, memory, ns);
                 *self.results.trials.get_mut(trial as usize)? = result;
@@ -277,11 +328,11 @@ fn finished(
     peak_bytes: Option<u64>,
     ns: f64,
 ) -> TrialResult {
+    let unit = now.unit(ns);
     let mut result = now.result;
     result.peak_bytes = peak_bytes;
     result.activation_bytes = (now.activation_bytes > 0).then_some(now.activation_bytes);
     result.status = failure.map_or(Status::Done, |failure| status(&failure, &result));
-    let unit = ns * f64::from(now.unit_log2.min(62)).exp2();
     result.windows = now
         .windows
         .iter()

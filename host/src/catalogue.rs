@@ -251,11 +251,6 @@ impl Catalogue {
     /// [`CatalogueError::Database`].
     pub fn enter(&self, id: &str, file: &RunFile) -> Result<(), CatalogueError> {
         let board = file.results.board.as_ref();
-        let kind = match board {
-            Some(board) if board.emulated => "emulated",
-            _ if file.connection.is_virtual => "virtual",
-            _ => "real",
-        };
         let measured = file
             .results
             .trials
@@ -272,7 +267,7 @@ impl Catalogue {
                     file.started,
                     file.plan.board,
                     board.map_or("", |board| board.machine.as_str()),
-                    kind,
+                    file.kind(),
                     file.plan.plan.word(),
                     file.plan.trials.len() as u32,
                     measured,

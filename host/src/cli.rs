@@ -49,6 +49,11 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Give a run a name that commands take in its place
     Tag(TagArgs),
+    /// Write runs as CSV, JSON or Parquet for other programs
+    #[command(after_help = EXPORT)]
+    Export(ExportArgs),
+    /// Keep run folders that come from another laptop
+    Import(ImportArgs),
     /// Delete runs, captures and all
     Rm(RmArgs),
     /// List the boards that are known and the serial ports found here
@@ -106,6 +111,15 @@ Exit codes
     0  nothing got worse, as far as can be told
     1  something got worse, or lost its figures
     2  no such run, or two that must not be compared";
+
+const EXPORT: &str = "\
+Examples
+    scalebench export --format csv >trials.csv
+        all runs that are kept, a line a trial
+    scalebench export --format parquet --output lake baseline
+        one run, in folders board=/family=/run=, with every reading
+    scalebench export --schema
+        what the columns are";
 
 const LINK: &str = "\
 Examples
@@ -335,6 +349,44 @@ pub(crate) struct TagArgs {
     /// Take this tag away instead
     #[arg(long, value_name = "TAG", conflicts_with_all = ["run", "tag"])]
     pub(crate) delete: Option<String>,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+}
+
+/// What other programs read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A line a trial.
+    Csv,
+    /// Trials, after a published schema.
+    Json,
+    /// Trials and readings, in folders by board, family and run.
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Ids, tags or folders [default: all that are kept]
+    #[arg(value_name = "RUN")]
+    pub(crate) names: Vec<String>,
+    /// The format
+    #[arg(long, value_enum, default_value = "csv")]
+    pub(crate) format: ExportFormat,
+    /// File to write, for Parquet a folder [default: standard output]
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print the schema of the columns instead
+    #[arg(long)]
+    pub(crate) schema: bool,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Run folders
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) folders: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) runs: Runs,
 }

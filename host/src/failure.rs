@@ -35,6 +35,9 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
                 _ => 2,
             });
         }
+        if error.is::<scalebench::export::partitions::PartitionError>() {
+            return Some(5);
+        }
         let input = error.is::<Wrong>()
             || error.is::<scalebench::compare::Unlike>()
             || error.is::<PlanError>()

@@ -11,6 +11,7 @@
 //! | [`aggregate`], [`results`], [`stats`] | from bytes to figures; live and in replay the same |
 //! | [`scaling`], [`analysis`] | what each step up in size buys and costs |
 //! | [`compare`] | did a change make it better or worse |
+//! | [`export`] | runs for other programs: CSV, JSON, Parquet |
 //! | [`logs`] | the board's log |
 //! | [`report`], [`table`], [`units`], [`quantity`] | figures for people |
 //! | [`cable`] | tests of a line |
@@ -24,6 +25,7 @@ pub mod collect;
 pub mod compare;
 #[cfg(test)]
 mod example;
+pub mod export;
 #[cfg(test)]
 mod fake_board;
 pub mod logs;

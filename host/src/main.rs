@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         Command::List(args) => commands::keep::list(&args),
         Command::Show(args) => commands::keep::show(&args),
         Command::Tag(args) => commands::keep::tag(&args),
+        Command::Export(args) => commands::export::export(&args),
+        Command::Import(args) => commands::export::import(&args),
         Command::Rm(args) => commands::keep::rm(&args),
         Command::Boards(args) => commands::lists::boards(&args),
         Command::Models(args) => commands::lists::models(&args),

@@ -4,7 +4,7 @@
 //! one. The capture is appended to. So a host that is killed leaves a folder that can be replayed and
 //! resumed.
 
-use crate::aggregate::Aggregate;
+use crate::aggregate::{Aggregate, WindowReadings};
 use crate::capture::{self, Capture, CaptureError, Entry};
 use crate::plan::{Plan, PlanError};
 use crate::receiver::Receiver;
@@ -90,6 +90,18 @@ pub struct RunFile {
     pub results: RunResults,
     /// SHA-256 of `capture.bin`; only of a finished run.
     pub capture_sha256: Option<String>,
+}
+
+impl RunFile {
+    /// What the board was: `real`, `virtual` or `emulated`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match &self.results.board {
+            Some(board) if board.emulated => "emulated",
+            _ if self.connection.is_virtual => "virtual",
+            _ => "real",
+        }
+    }
 }
 
 /// The machine the host ran on.
@@ -299,11 +311,24 @@ impl RunFolder {
             .collect())
     }
 
+    /// Every reading of every window, from the capture.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn readings(&self) -> Result<Vec<WindowReadings>, StoreError> {
+        let replayed = self.told(Aggregate::keeping_readings)?;
+        Ok(replayed.aggregate.into_readings())
+    }
+
     /// Tells the run again from its capture alone.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn replay(&self) -> Result<Replayed, StoreError> {
+        self.told(Aggregate::new)
+    }
+
+    fn told(&self, aggregate: fn(Plan) -> Aggregate) -> Result<Replayed, StoreError> {
         let path = self.capture();
         let bytes = capture::load(&path).map_err(|source| StoreError::Io {
             path: path.clone(),
@@ -314,7 +339,7 @@ impl RunFolder {
             source,
         })?;
         let torn = capture.sound < bytes.len();
-        replay(&capture, torn).map_err(|source| StoreError::Plan { path, source })
+        replay(&capture, torn, aggregate).map_err(|source| StoreError::Plan { path, source })
     }
 }
 
@@ -322,7 +347,11 @@ impl RunFolder {
 ///
 /// # Errors
 /// [`PlanError`] when the capture does not begin with a plan this host can read.
-pub fn replay(capture: &Capture<'_>, torn: bool) -> Result<Replayed, PlanError> {
+fn replay(
+    capture: &Capture<'_>,
+    torn: bool,
+    aggregate: fn(Plan) -> Aggregate,
+) -> Result<Replayed, PlanError> {
     let plan = match capture.records.first().map(|record| record.entry) {
         Some(Entry::Plan(json)) => Plan::from_json(json)?,
         _ => {
@@ -331,7 +360,7 @@ pub fn replay(capture: &Capture<'_>, torn: bool) -> Result<Replayed, PlanError> 
             ));
         }
     };
-    let mut aggregate = Aggregate::new(plan);
+    let mut aggregate = aggregate(plan);
     let mut receiver = Receiver::new();
     let mut log = Vec::new();
     for record in &capture.records {

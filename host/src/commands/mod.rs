@@ -1,6 +1,7 @@
 //! What each command does.
 
 pub(crate) mod compare;
+pub(crate) mod export;
 pub(crate) mod keep;
 pub(crate) mod link;
 pub(crate) mod lists;

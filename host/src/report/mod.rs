@@ -6,7 +6,9 @@ mod chart;
 mod choice;
 mod details;
 mod figures;
+mod scaling;
 
+use crate::analysis::Analysis;
 use crate::plan::PlannedTrial;
 use crate::results::TrialResult;
 use crate::store::RunFile;
@@ -25,6 +27,7 @@ pub(crate) type Row<'a> = (&'a PlannedTrial, &'a TrialResult);
 #[must_use]
 pub fn page(file: &RunFile) -> String {
     let rows = crate::table::ordered(file);
+    let analysis = Analysis::of(file);
     let title = format!(
         "scalebench: {} on {}",
         family_names(&rows).join(", "),
@@ -46,7 +49,7 @@ pub fn page(file: &RunFile) -> String {
                     (header(file))
                     (notice(file))
                     @for family in family_names(&rows) {
-                        (section(&family, &rows))
+                        (section(&family, &rows, &analysis))
                     }
                     (details::remarks(file))
                     (details::provenance(file, &rows))
@@ -118,7 +121,7 @@ fn notice(file: &RunFile) -> Markup {
     }
 }
 
-fn section(family: &str, all: &[Row<'_>]) -> Markup {
+fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
     let rows: Vec<Row<'_>> = all
         .iter()
         .copied()
@@ -144,6 +147,9 @@ fn section(family: &str, all: &[Row<'_>]) -> Markup {
                 (scatter(&rows, &format!("{metric} against multiply-accumulates"), Axis::Count, &macs))
             }
             (figures(&rows, &choice))
+            @if let Some(analysis) = analysis.families.iter().find(|one| one.name == family) {
+                (scaling::scaling(analysis))
+            }
         }
     }
 }

@@ -42,3 +42,26 @@ fn a_run_without_any_result_still_has_a_page() {
     let page = page(&file);
     assert!(page.contains("incomplete") && page.contains("never answered"));
 }
+
+#[test]
+fn a_family_is_analysed_on_the_page() {
+    let page = page(&example::run_file());
+    assert!(page.contains("not beaten in latency and quality: w8 float32, w16 float32"));
+    // Ten points for 36 µs.
+    assert!(
+        page.contains("10.0 ±3.10 points") && page.contains("36.0 µs"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_family_by_the_name_of_a_script_is_text() {
+    let mut file = example::run_file();
+    for trial in &mut file.plan.trials {
+        trial.family = "<script>alert(1)</script>".to_owned();
+        trial.variant = format!("<i>{}", trial.variant);
+    }
+    let page = page(&file);
+    assert!(!page.contains("<script") && !page.contains("<i>"));
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+}

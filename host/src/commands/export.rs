@@ -1,0 +1,116 @@
+//! `scalebench export` and `scalebench import`
+
+use super::out;
+use super::place::named;
+use crate::cli::{ExportArgs, ExportFormat, ImportArgs};
+use crate::failure::Wrong;
+use anyhow::Result;
+use scalebench::catalogue::Catalogue;
+use scalebench::export::{Exported, csv, document, partitions};
+use scalebench::report;
+use scalebench::store::{RunFolder, StoreError, json};
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
+    if args.schema {
+        out::bytes(document::PUBLISHED.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let names: Vec<String> = match args.names.as_slice() {
+        [] => Catalogue::open(&args.runs.runs)?
+            .list()?
+            .into_iter()
+            .map(|entry| entry.id)
+            .collect(),
+        names => names.to_vec(),
+    };
+    let read = |name: &String| -> Result<Exported> {
+        let kept = args.runs.runs.join(name);
+        let folder = match kept.is_dir() {
+            true => RunFolder::open(&kept)?,
+            false => named(name, &args.runs.runs)?,
+        };
+        Ok(Exported::read(
+            &folder,
+            args.format == ExportFormat::Parquet,
+        )?)
+    };
+    let output = |text: &[u8]| -> Result<()> {
+        match &args.output {
+            Some(path) => Ok(fs::write(path, text).map_err(|source| StoreError::Io {
+                path: path.clone(),
+                source,
+            })?),
+            None => out::bytes(text),
+        }
+    };
+    match args.format {
+        ExportFormat::Parquet => {
+            let dir = args.output.as_ref().ok_or_else(|| {
+                Wrong("Parquet goes into a folder: name it with --output".to_owned())
+            })?;
+            // One run at a time: each may have millions of readings.
+            for name in &names {
+                for file in partitions::write(&[read(name)?], dir)? {
+                    out::line(file.display())?;
+                }
+            }
+        }
+        ExportFormat::Csv | ExportFormat::Json => {
+            let runs: Vec<Exported> = names.iter().map(read).collect::<Result<_>>()?;
+            match args.format {
+                ExportFormat::Csv => output(csv::csv(&runs).as_bytes())?,
+                _ => output(&json(&document::document(&runs)))?,
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes in run folders of another laptop. Each is told again from its capture first, so that what
+/// cannot be replayed is not kept.
+pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode> {
+    let catalogue = Catalogue::open(&args.runs.runs)?;
+    for from in &args.folders {
+        let folder = RunFolder::open(from)?;
+        let mut file = folder.load()?;
+        if let Some(expected) = &file.capture_sha256
+            && *expected != folder.capture_sha256()?
+        {
+            return Err(Wrong(format!(
+                "{}: its capture is not the one that run.json was written with: copy the folder again",
+                from.display()
+            ))
+            .into());
+        }
+        file.results = folder.replay()?.results();
+        let id = from
+            .canonicalize()
+            .ok()
+            .and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+        let id =
+            id.ok_or_else(|| Wrong(format!("{} has no name to keep it by", from.display())))?;
+        let to = RunFolder::create(&args.runs.runs.join(&id))?;
+        for name in ["capture.bin", "log.txt"] {
+            copy(&from.join(name), &to.dir().join(name))?;
+        }
+        to.save(&file)?;
+        to.write(&to.report(), report::page(&file).as_bytes())?;
+        catalogue.enter(&id, &file)?;
+        out::line(format!("{} is kept as {id}", from.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Copies a file, if there is one.
+fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+    if from.exists() {
+        fs::copy(from, to).map_err(|source| StoreError::Io {
+            path: to.to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
