@@ -16,6 +16,10 @@ use crate::isa::Isa;
 use crate::requant::{Multiplier, Output};
 use crate::window::Window;
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod lines;
 mod pack;
 mod portable;

@@ -2,8 +2,10 @@
 
 use super::lines::Lines;
 use super::{Params, portable};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 use crate::error::{Error, product};
-use crate::isa::Isa;
+use crate::isa::{Isa, Level};
 use crate::requant::{Multiplier, Output};
 use crate::window::Window;
 
@@ -28,30 +30,57 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout that `isa` works with.
-    pub(super) fn of(_isa: Isa, _weight_zero: i32) -> Self {
-        Self {
-            lanes: 8,
-            group: 1,
-            size: 2,
-            flip: 0,
+    pub(super) fn of(isa: Isa, weight_zero: i32) -> Self {
+        match isa.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 if weight_zero == 0 => Self {
+                lanes: avx512::LANES,
+                group: 4,
+                size: 1,
+                flip: i8::MIN,
+            },
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Avx512 => Self {
+                lanes: avx2::LANES,
+                group: 2,
+                size: 2,
+                flip: i8::MIN,
+            },
+            _ => Self {
+                lanes: portable::LANES,
+                group: 1,
+                size: 2,
+                flip: 0,
+            },
         }
     }
 
     /// Runs the kernel of this layout over one row of outputs.
     pub(super) fn row(
         &self,
-        _isa: Isa,
+        isa: Isa,
         packed: &Packed,
         line: &[i8],
         stage: Output,
         out: &mut [i8],
     ) {
-        portable::row(packed, line, stage, out);
+        match (isa.0, self.size) {
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512, 1) => avx512::row(packed, line, stage, out),
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx2 | Level::Avx512, _) => avx2::row(packed, line, stage, out),
+            _ => portable::row(packed, line, stage, out),
+        }
     }
 
-    /// The place of a block's lane among its words.
+    /// The place of a block's lane among its words: where taps are interleaved within 128 bits, the
+    /// four words of every quarter of a block's 16 lanes come apart.
     fn lane(&self, lane: usize) -> usize {
-        lane
+        if self.group == 1 {
+            return lane;
+        }
+        let (sixteen, four, one) = (lane / 16, lane % 16 / 4, lane % 4);
+        four * (self.lanes / 4) + sixteen * 4 + one
     }
 
     /// Taps with those that fill the last group.
@@ -151,6 +180,26 @@ impl<'a> Packed<'a> {
             block: layout.block(window),
             lanes: layout.lanes,
         }
+    }
+
+    /// The offsets of the taps as `u32` of this machine, those that fill the last group included.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn offset_bytes(&self) -> &'a [u8] {
+        self.offsets
+    }
+
+    /// Lanes until the channels repeat: whole blocks.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn period(&self) -> usize {
+        self.blocks.len() / self.block * self.lanes
+    }
+
+    /// Whether a row of `count` lanes, rounded up to whole blocks, reads past `elements`.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn reaches_beyond(&self, elements: usize, count: usize) -> bool {
+        let last = self.offsets().max().unwrap_or(0);
+        let needed = last.checked_add(count.next_multiple_of(self.lanes));
+        needed.is_none_or(|needed| needed > elements)
     }
 
     /// The offsets of the taps, those that fill the last group included.

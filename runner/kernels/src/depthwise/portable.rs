@@ -3,7 +3,8 @@
 use super::pack::Packed;
 use crate::requant::{Multiplier, Output};
 
-const LANES: usize = 8;
+/// Lanes of a block.
+pub(super) const LANES: usize = 8;
 
 /// One row of outputs from its lines.
 pub(super) fn row(packed: &Packed, line: &[i8], stage: Output, out: &mut [i8]) {
