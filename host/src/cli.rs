@@ -104,7 +104,7 @@ const COMPARE: &str = "\
 Examples
     scalebench compare baseline runs/2026-01-31T101500Z-local
         the run that was tagged `baseline`, and a newer one
-    scalebench compare --markdown --threshold 5% before after >comment.md
+    scalebench compare --markdown --threshold 2% before after >comment.md
         for a pull request
 
 Exit codes
@@ -293,8 +293,8 @@ pub(crate) struct CompareArgs {
     /// The run after
     #[arg(value_name = "AFTER")]
     pub(crate) after: String,
-    /// Latencies that change by less have not changed
-    #[arg(long, value_name = "SHARE", default_value = "3%", value_parser = quantity::share)]
+    /// Latencies that change by less have not changed: what two starts of the same runner differ by
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = quantity::share)]
     pub(crate) threshold: f64,
     /// Compare different boards, or an emulated with a real one, all the same
     #[arg(long)]

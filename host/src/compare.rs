@@ -15,6 +15,9 @@ use statrs::distribution::{ContinuousCDF, Normal};
 const Q: f64 = 0.05;
 /// Peak memory is read once a trial, in pages: less than this share is no change.
 const MEMORY: f64 = 0.1;
+/// Nor does one run tell of less than this many bytes: between two runs of the same, an allocator was
+/// seen to keep, or to give back, 8 MiB that a trial before had used.
+const MEMORY_FLOOR: f64 = 16_777_216.0;
 
 /// What is said of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -294,11 +297,7 @@ fn quality(a: &Measured, b: &Measured) -> Option<Judged> {
 
 fn memory(a: &Measured, b: &Measured) -> Option<Judged> {
     let (before, after) = (a.cost(Cost::Memory)?, b.cost(Cost::Memory)?);
-    let change = if before > 0.0 {
-        after / before - 1.0
-    } else {
-        0.0
-    };
+    let change = after / before.max(1.0) - 1.0;
     Some(Judged {
         name: label(a),
         of: Of::Memory,
@@ -311,10 +310,10 @@ fn memory(a: &Measured, b: &Measured) -> Option<Judged> {
         },
         threshold: MEMORY,
         p: None,
-        verdict: if change.abs() <= MEMORY {
-            Verdict::Same
-        } else {
-            direction(-change)
+        verdict: match change.abs() {
+            share if share <= MEMORY => Verdict::Same,
+            _ if (after - before).abs() <= MEMORY_FLOOR => Verdict::CannotTell,
+            _ => direction(-change),
         },
     })
 }
@@ -351,14 +350,14 @@ mod tests {
     #[test]
     fn the_same_board_twice_raises_a_false_alarm_at_most_once_in_twenty() {
         let mut random = Noise::new(77);
-        // Windows scatter by 1 %, and two starts of the same runner by 0.7 %.
+        // Windows scatter by 1 %, and two starts of the same runner by 1.2 %.
         let (runs, mut alarms, mut clear) = (1_000, 0, 0);
         for _ in 0..runs {
             let (a, b) = (
-                run(1.0, 0.01, 0.007, &mut random),
-                run(1.0, 0.01, 0.007, &mut random),
+                run(1.0, 0.01, 0.012, &mut random),
+                run(1.0, 0.01, 0.012, &mut random),
             );
-            let comparison = compare_measured(&a, &b, 0.03);
+            let comparison = compare_measured(&a, &b, 0.05);
             alarms += usize::from(
                 comparison.count(Verdict::Worse) + comparison.count(Verdict::Better) > 0,
             );
@@ -373,23 +372,23 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_six_percent_is_found_four_times_in_five() {
+    fn a_change_of_nine_percent_is_found_four_times_in_five() {
         let found = |change: f64, seed: u64| {
             let mut random = Noise::new(seed);
             let found: usize = (0..200)
                 .map(|_| {
-                    let a = run(1.0, 0.01, 0.007, &mut random);
-                    let b = run(1.0 + change, 0.01, 0.007, &mut random);
-                    latencies(&compare_measured(&a, &b, 0.03), Verdict::Worse)
+                    let a = run(1.0, 0.01, 0.012, &mut random);
+                    let b = run(1.0 + change, 0.01, 0.012, &mut random);
+                    latencies(&compare_measured(&a, &b, 0.05), Verdict::Worse)
                 })
                 .sum();
             found as f64 / 2_000.0
         };
-        let powers: Vec<(f64, f64)> = [0.04, 0.05, 0.055, 0.06, 0.07]
+        let powers: Vec<(f64, f64)> = [0.06, 0.07, 0.08, 0.085, 0.09]
             .map(|change| (change, found(change, 5)))
             .to_vec();
         println!("power: {powers:?}");
-        assert!(powers[3].1 >= 0.8, "{powers:?}");
+        assert!(powers[4].1 >= 0.8, "{powers:?}");
         assert!(powers.is_sorted_by(|a, b| a.1 <= b.1), "{powers:?}");
     }
 
@@ -403,7 +402,7 @@ mod tests {
         after[2] = variant("v2", 0.2, 0.8, 0.005, &mut random);
         after[3] = variant("v3", 0.8, 0.8, 0.3, &mut random);
         after[4].variant = "other".to_owned();
-        let comparison = compare_measured(&before, &after, 0.03);
+        let comparison = compare_measured(&before, &after, 0.05);
         let verdict = |name: &str, of| {
             let one = comparison
                 .judged
@@ -423,6 +422,28 @@ mod tests {
         );
         assert_eq!((comparison.lost.len(), comparison.added.len()), (1, 1));
         assert!(comparison.is_worse());
+    }
+
+    #[test]
+    fn memory_is_judged_only_beyond_what_an_allocator_keeps() {
+        let mut random = Noise::new(2);
+        let with = |bytes: f64, random: &mut Noise| {
+            let mut one = variant("v", 1.0, 0.8, 0.005, random);
+            let figure = Figure {
+                value: bytes,
+                interval: None,
+            };
+            one.costs.insert(Cost::Memory, figure);
+            one
+        };
+        let mut verdict = |before: f64, after: f64| {
+            let (a, b) = (with(before, &mut random), with(after, &mut random));
+            memory(&a, &b).unwrap().verdict
+        };
+        assert_eq!(verdict(100e6, 105e6), Verdict::Same);
+        assert_eq!(verdict(0.0, 8e6), Verdict::CannotTell);
+        assert_eq!(verdict(100e6, 120e6), Verdict::Worse);
+        assert_eq!(verdict(120e6, 90e6), Verdict::Better);
     }
 
     #[test]

@@ -163,7 +163,13 @@ fn threshold(one: &Judged) -> String {
 
 fn change(one: &Judged) -> String {
     match one.of {
-        Of::Latency | Of::Memory => relative(one.change),
+        Of::Latency => relative(one.change),
+        // Of next to nothing a share says nothing.
+        Of::Memory => {
+            let by = one.after - one.before;
+            let sign = if by < 0.0 { '-' } else { '+' };
+            format!("{sign}{}", units::bytes(by.abs().round() as u64))
+        }
         Of::Quality if units::is_share(one.metric) => {
             let half = one
                 .change
