@@ -121,12 +121,22 @@ pub struct Serial {
 pub struct Deploy {
     /// Ways that work, the best first.
     pub methods: Vec<DeployMethod>,
-    /// Load address or file names its boot loader wants, in its own words.
+    /// Files that its boot loader reads.
     #[serde(default)]
-    pub boot: Vec<String>,
-    /// Additional kernel command line.
+    pub boot: Vec<BootFile>,
+    /// What the kernel command line says besides how to start the runner.
     #[serde(default)]
     pub command_line: String,
+}
+
+/// A file that tells the boot loader what to start, or a part to be added to one that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootFile {
+    /// Its name, without a folder.
+    pub name: String,
+    /// Its lines; `{initramfs}` and `{command_line}` stand for those of the image.
+    pub lines: Vec<String>,
 }
 
 /// A way to get the runner onto a board.
@@ -292,11 +302,72 @@ pub enum Sensor {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Which facts.
-    pub what: String,
+    /// Which parts of the board file it vouches for.
+    pub what: Vec<Part>,
     /// Document, section.
     pub title: String,
     /// Where to find it.
     #[serde(default)]
     pub url: String,
+}
+
+/// A part of a board file that needs a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// [`Board::target`].
+    Target,
+    /// [`Board::cpu_features`].
+    CpuFeatures,
+    /// [`Board::serial`].
+    Serial,
+    /// [`Board::deploy`].
+    Deploy,
+    /// [`Board::clock`].
+    Clock,
+    /// [`Board::thermal`].
+    Thermal,
+    /// [`Board::trigger`].
+    Trigger,
+    /// [`Board::total`].
+    Total,
+    /// [`Board::rails`].
+    Rail,
+}
+
+impl Part {
+    /// The word in a board file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::CpuFeatures => "cpu_features",
+            Self::Serial => "serial",
+            Self::Deploy => "deploy",
+            Self::Clock => "clock",
+            Self::Thermal => "thermal",
+            Self::Trigger => "trigger",
+            Self::Total => "total",
+            Self::Rail => "rail",
+        }
+    }
+}
+
+impl Board {
+    /// The parts of this file that state something.
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
+        [
+            (self.target.is_some(), Part::Target),
+            (!self.cpu_features.is_empty(), Part::CpuFeatures),
+            (true, Part::Serial),
+            (self.deploy.is_some(), Part::Deploy),
+            (self.clock != Clock::default(), Part::Clock),
+            (self.thermal != Thermal::default(), Part::Thermal),
+            (self.trigger.is_some(), Part::Trigger),
+            (self.total != Total::None, Part::Total),
+            (!self.rails.is_empty(), Part::Rail),
+        ]
+        .into_iter()
+        .filter_map(|(states, part)| states.then_some(part))
+    }
 }

@@ -131,13 +131,25 @@ fn load_file(path: &Path) -> Result<Board, BoardError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     #[test]
     fn every_shipped_board_loads() {
         let boards = load_all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-        assert!(boards.iter().any(|board| board.name == "local"));
+        assert_eq!(boards.len(), 13);
         for board in boards {
-            assert!(!board.sources.is_empty(), "{} cites nothing", board.name);
+            let real = board.kind == Kind::Real;
+            assert_eq!(board.target.is_none(), board.name == "local");
+            assert!(!real || board.serial.board.is_some(), "{}", board.name);
+            assert!(board.sources.iter().all(|s| s.url.starts_with("https://")));
+            let Some(deploy) = &board.deploy else {
+                continue;
+            };
+            let lines: Vec<&String> = deploy.boot.iter().flat_map(|file| &file.lines).collect();
+            for word in ["{initramfs}", "{command_line}"] {
+                let asked = lines.iter().any(|line| line.contains(word));
+                assert!(asked, "{}: no {word}", board.name);
+            }
         }
     }
 
@@ -145,7 +157,9 @@ mod tests {
     fn an_unknown_board_is_named_with_those_there_are() {
         let error = load("lokal").unwrap_err().to_string();
         assert!(
-            error.starts_with("there is no board `lokal`: known are local"),
+            error.starts_with("there is no board `lokal`: known are beaglebone-black, ")
+                && error.contains(" local, ")
+                && error.contains("a new one is a new file in"),
             "{error}"
         );
     }

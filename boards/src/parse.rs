@@ -111,6 +111,44 @@ fn check(board: &Board) -> Result<(), ParseError> {
             "say where the facts come from in at least one [[source]]",
         );
     }
+    if let Some(part) = board.parts().find(|part| {
+        !board
+            .sources
+            .iter()
+            .any(|source| source.what.contains(part))
+    }) {
+        return wrong(
+            "source",
+            &format!(
+                "nothing vouches for `{}`: name the document in a [[source]] that has it in `what`, or leave it out",
+                part.word()
+            ),
+        );
+    }
+    if board
+        .serial
+        .board
+        .as_deref()
+        .is_some_and(|path| !is_device(path))
+    {
+        return wrong("serial.board", "name a device such as /dev/ttyS0");
+    }
+    if let Some(trigger) = &board.trigger
+        && !is_device(&trigger.chip)
+    {
+        return wrong("trigger.chip", "name a device such as /dev/gpiochip0");
+    }
+    if let Some(deploy) = &board.deploy {
+        if deploy.command_line.chars().any(char::is_control) {
+            return wrong("deploy.command_line", "write it in one line");
+        }
+        for file in &deploy.boot {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            if file.name.is_empty() || file.name.starts_with('.') || !file.name.chars().all(plain) {
+                return wrong("deploy.boot.name", "write a file's name without a folder");
+            }
+        }
+    }
     board
         .rails
         .iter()
@@ -157,6 +195,12 @@ fn rail_problem(source: &RailSource) -> Option<(&'static str, &'static str)> {
     None
 }
 
+fn is_device(path: &str) -> bool {
+    path.strip_prefix("/dev/").is_some_and(|name| {
+        !name.is_empty() && !name.contains("..") && !name.contains(char::is_whitespace)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,8 +223,11 @@ board = "/dev/ttyAMA0"
 
 [deploy]
 methods = ["image", "ssh"]
-boot = ["enable_uart=1"]
 command_line = "console=none"
+
+[[deploy.boot]]
+name = "config.txt"
+lines = ["enable_uart=1"]
 
 [clock]
 governor = "performance"
@@ -205,7 +252,7 @@ name = "VDD_CPU"
 source.hwmon = { device = "ina3221", channel = 2 }
 
 [[source]]
-what = "all"
+what = ["target", "cpu_features", "serial", "deploy", "clock", "thermal", "trigger", "total", "rail"]
 title = "made up for a test"
 "#;
 
@@ -223,7 +270,7 @@ title = "made up for a test"
         let error = parse_board(&FULL.replace("governor", "govenor")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "line 21: unknown key `govenor`: did you mean `governor`?"
+            "line 24: unknown key `govenor`: did you mean `governor`?"
         );
         let error = parse_board(&FULL.replace("\"ina226\"", "\"ina227\"")).unwrap_err();
         assert!(
@@ -245,6 +292,28 @@ title = "made up for a test"
             error.to_string(),
             "field `name`: write 1 to 48 of a-z, 0-9 and -"
         );
+    }
+
+    #[test]
+    fn a_fact_without_a_source_is_refused() {
+        let error = parse_board(&FULL.replace(", \"trigger\"", "")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "field `source`: nothing vouches for `trigger`: name the document in a [[source]] that has it in \
+             `what`, or leave it out"
+        );
+    }
+
+    #[test]
+    fn names_that_could_lead_elsewhere_are_refused() {
+        for (from, to) in [
+            ("name = \"config.txt\"", "name = \"../config.txt\""),
+            ("/dev/gpiochip0", "/etc/passwd"),
+            ("/dev/ttyAMA0", "/dev/../etc/passwd"),
+        ] {
+            let error = parse_board(&FULL.replace(from, to)).unwrap_err();
+            assert!(matches!(error, ParseError::Value { .. }), "{error}");
+        }
     }
 
     proptest! {
