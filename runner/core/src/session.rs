@@ -21,6 +21,8 @@ use scalebench_wire::link::{Incoming, Link};
 use scalebench_wire::message::{ArtefactState, BoardInfo, Event, Hello, Request, Welcome};
 
 const BEACON_US: u64 = 1_000_000;
+/// How long the runner still answers after a farewell.
+const FAREWELL_US: u64 = 300_000;
 /// A changed line speed must prove itself within this time.
 const BAUD_TRIAL_US: u64 = 1_000_000;
 /// Bytes read from the line before anything else gets its turn.
@@ -41,6 +43,15 @@ pub enum State {
     Draining,
 }
 
+/// What the host wants of the board when it needs it no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// To be switched off.
+    PowerOff,
+    /// To be started anew.
+    Reboot,
+}
+
 /// The whole runner, but for its surroundings.
 pub struct Session<'a, B: Board> {
     parts: Parts<B>,
@@ -54,6 +65,7 @@ pub struct Session<'a, B: Board> {
     readings: &'a mut [u32],
     beacon_due: u64,
     baud_change: Option<BaudChange>,
+    farewell: Option<Farewell>,
     unsent: Unsent,
 }
 
@@ -124,6 +136,7 @@ impl<'a, B: Board> Session<'a, B> {
             readings,
             beacon_due: 0,
             baud_change: None,
+            farewell: None,
             unsent: Unsent {
                 bytes: [0; MAX_LINE],
                 from: 0,
@@ -144,18 +157,35 @@ impl<'a, B: Board> Session<'a, B> {
         }
     }
 
-    /// Serves until `stop` says so or the line fails.
+    /// Serves until `stop` says so, the host says farewell or the line fails.
     ///
     /// # Errors
     /// The line's own, when it is gone.
-    pub fn run(&mut self, mut stop: impl FnMut() -> bool) -> Result<(), LineError<B>> {
-        while !stop() {
+    pub fn run(
+        &mut self,
+        mut stop: impl FnMut() -> bool,
+    ) -> Result<Option<Farewell>, LineError<B>> {
+        while self.farewell.is_none() && !stop() {
             if !self.poll()? {
                 self.parts.line.wait(self.idle_micros());
             }
         }
+        if self.farewell.is_some() {
+            self.acknowledge_farewell()?;
+        }
         self.end_session();
-        Ok(())
+        Ok(self.farewell)
+    }
+
+    /// Lets the host hear that it was understood; repeats of its request are answered too.
+    fn acknowledge_farewell(&mut self) -> Result<(), LineError<B>> {
+        let until = self.now() + FAREWELL_US;
+        while self.now() < until {
+            if !self.poll()? {
+                self.parts.line.wait(self.idle_micros());
+            }
+        }
+        self.parts.line.flush()
     }
 
     /// One round: read, answer, work, write. `false` when there is nothing to do until bytes come or time passes.
@@ -304,6 +334,8 @@ impl<'a, B: Board> Session<'a, B> {
                 }
             }
             Request::Bye => self.end_session(),
+            Request::PowerOff => self.farewell = Some(Farewell::PowerOff),
+            Request::Reboot => self.farewell = Some(Farewell::Reboot),
             Request::LineTest { bytes } if matches!(self.work, Work::Nothing) => {
                 self.work = Work::LineTest { left: bytes, bytes };
             }

@@ -126,6 +126,11 @@ pub enum Request {
     /// Whether the timed windows of detection trials from now on hold the decoding of the outputs into
     /// boxes too; at the start of a session they do not.
     TimeDecoding(bool),
+    /// The session is over for good: switch the board off, where it runs nothing but the runner; else the
+    /// runner ends.
+    PowerOff,
+    /// As [`Request::PowerOff`], but start the board anew.
+    Reboot,
 }
 
 /// One variant to be measured on this board, and how.

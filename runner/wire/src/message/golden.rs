@@ -201,6 +201,8 @@ golden!(request: Request {
     Request::Echo(_) => Request::Echo(u32::MAX), ["07", U32_MAX];
     Request::Baud { baud: _ } => Request::Baud { baud: 921_600 }, ["08", "80 a0 38"];
     Request::TimeDecoding(_) => Request::TimeDecoding(true), ["09", "01"];
+    Request::PowerOff => Request::PowerOff, ["0a"];
+    Request::Reboot => Request::Reboot, ["0b"];
 });
 
 golden!(event: Event {
@@ -347,6 +349,8 @@ largest!(the_largest_request_fits: Request {
     Request::Echo(_) => Request::Echo(u32::MAX);
     Request::Baud { baud: _ } => Request::Baud { baud: u32::MAX };
     Request::TimeDecoding(_) => Request::TimeDecoding(true);
+    Request::PowerOff => Request::PowerOff;
+    Request::Reboot => Request::Reboot;
 });
 
 largest!(the_largest_event_fits: Event {
@@ -466,6 +470,6 @@ fn a_length_beyond_its_type_is_an_error() {
     // A name that is not UTF-8.
     assert!(from_bytes::<Hello>(&hex(&["01", "01 ff"])).is_err());
     // Variants nobody has defined.
-    assert!(from_bytes::<Request>(&[9]).is_err());
+    assert!(from_bytes::<Request>(&[12]).is_err());
     assert!(from_bytes::<Event>(&[15]).is_err());
 }
