@@ -28,6 +28,14 @@ pub enum BoardError {
         /// The folder of boards.
         root: PathBuf,
     },
+    /// It boots from nothing that could be made here.
+    #[error(
+        "board `{board}` boots from no image: start it with `scalebench run --board {board}`, or choose another of `scalebench boards`"
+    )]
+    NoImage {
+        /// The board.
+        board: String,
+    },
     /// Its file is refused.
     #[error("{}: {source}", path.display())]
     Refused {
@@ -72,13 +80,25 @@ pub fn load_all(root: &Path) -> Result<Vec<Board>, BoardError> {
 /// # Errors
 /// [`BoardError`].
 pub fn load(name: &str) -> Result<Board, BoardError> {
+    load_file(&path(name)?)
+}
+
+/// The file of a board, named as for [`load`], as it was written.
+///
+/// # Errors
+/// [`BoardError`].
+pub fn text(name: &str) -> Result<String, BoardError> {
+    read(&path(name)?)
+}
+
+fn path(name: &str) -> Result<PathBuf, BoardError> {
     if name.ends_with(".toml") {
-        return load_file(Path::new(name));
+        return Ok(name.into());
     }
     let root = root();
     let known = names(&root)?;
     if known.iter().any(|known| known == name) {
-        return load_file(&root.join(format!("{name}.toml")));
+        return Ok(root.join(format!("{name}.toml")));
     }
     Err(BoardError::Unknown {
         name: name.escape_default().to_string(),
@@ -106,11 +126,15 @@ fn names(root: &Path) -> Result<Vec<String>, BoardError> {
     Ok(names)
 }
 
-fn load_file(path: &Path) -> Result<Board, BoardError> {
-    let text = fs::read_to_string(path).map_err(|source| BoardError::Io {
+fn read(path: &Path) -> Result<String, BoardError> {
+    fs::read_to_string(path).map_err(|source| BoardError::Io {
         path: path.to_owned(),
         source,
-    })?;
+    })
+}
+
+fn load_file(path: &Path) -> Result<Board, BoardError> {
+    let text = read(path)?;
     let board = parse_board(&text).map_err(|source| BoardError::Refused {
         path: path.to_owned(),
         source,

@@ -24,6 +24,6 @@ pub use board::{
     Serial, Simulated, Source, Thermal, Total, Trigger,
 };
 #[cfg(feature = "std")]
-pub use folder::{BoardError, load, load_all, root};
+pub use folder::{BoardError, load, load_all, root, text};
 #[cfg(feature = "std")]
 pub use parse::{ParseError, parse_board};

@@ -9,10 +9,14 @@
 //! | [`vitals`] | frequency, temperature, memory from `/sys` and `/proc` |
 //! | [`log`] | defmt frames, kept until the session sends them |
 //! | [`identity`] | what this board is |
+//! | [`knobs`] | core, priority and governor, set before anything is measured |
+//! | [`init`] | the runner as the first process of a board that runs nothing else |
 
 pub mod clock;
 pub mod engine;
 pub mod identity;
+pub mod init;
+pub mod knobs;
 pub mod log;
 mod options;
 pub mod quarantine;

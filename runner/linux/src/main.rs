@@ -1,5 +1,8 @@
 //! `scalebench-runner`: see the library.
 
 fn main() -> std::process::ExitCode {
+    if scalebench_runner::init::is_first() {
+        scalebench_runner::init::run();
+    }
     scalebench_runner::main(std::env::args_os().skip(1))
 }

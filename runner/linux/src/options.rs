@@ -1,12 +1,13 @@
 //! The command line.
 
-use crate::{Linux, clock, engine, identity, log, quarantine, serial, store, vitals};
+use crate::{Linux, clock, engine, identity, init, knobs, log, quarantine, serial, store, vitals};
 use clap::Parser;
+use scalebench_boards::{Board, Kind};
 use scalebench_core::board::{Clock as _, NoRails, Parts};
-use scalebench_core::session::Session;
+use scalebench_core::session::{Farewell, Session};
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,15 +16,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Parser)]
 #[command(name = "scalebench-runner", version, no_binary_name = true)]
 #[command(
-    after_help = "Exit codes: 0 ended by a signal or by a line that was closed; 1 it could not start; 2 wrong usage."
+    after_help = "Exit codes: 0 ended by a signal or by a line that was closed; 1 it could not start; 2 wrong usage; 64 and 65 the host asks to power off, to reboot."
 )]
 struct Options {
-    /// The serial device, such as /dev/ttyS0
-    #[arg(long, value_name = "PATH", required_unless_present = "quarantine")]
+    /// The serial device, such as /dev/ttyS0 [default: the board file's]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["quarantine", "board"])]
     serial: Option<PathBuf>,
-    /// Its speed in bits per second
-    #[arg(long, default_value_t = 921_600)]
-    baud: u32,
+    /// Its speed in bits per second [default: the board file's, else 921600]
+    #[arg(long)]
+    baud: Option<u32>,
+    /// The board file: serial device, core, governor, thermal zones
+    #[arg(long, value_name = "FILE")]
+    board: Option<PathBuf>,
     /// Where models and datasets are kept
     #[arg(long, value_name = "DIR", default_value = "/var/lib/scalebench")]
     store: PathBuf,
@@ -51,7 +55,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return quarantine::child(path, options.memory);
     }
     match serve(&options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(farewell)) => init::exit_code(farewell),
         Err(error) => {
             eprintln!("scalebench-runner: {error}");
             ExitCode::FAILURE
@@ -59,19 +64,38 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn serve(options: &Options) -> Result<(), Error> {
+fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
+    let board = match &options.board {
+        Some(path) => Some(read_board(path)?),
+        None => None,
+    };
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Error::Signal)?;
     }
-    let path = options.serial.clone().unwrap_or_default();
-    let line = serial::Serial::open(&path, options.baud)
-        .map_err(|source| Error::Serial { path, source })?;
+    let serial = board.as_ref().map(|board| &board.serial);
+    let path = options.serial.clone();
+    let path = path.or_else(|| {
+        serial
+            .and_then(|serial| serial.board.clone())
+            .map(PathBuf::from)
+    });
+    let path = path.ok_or(Error::NoSerial)?;
+    let baud = options
+        .baud
+        .or(serial.map(|serial| serial.baud))
+        .unwrap_or(921_600);
+    let line =
+        serial::Serial::open(&path, baud).map_err(|source| Error::Serial { path, source })?;
     let root = options.store.clone();
     let store = store::Folder::new(root.clone()).map_err(|source| Error::Store {
         path: root.clone(),
         source,
     })?;
+    if let Some(board) = &board {
+        knobs::set(&board.clock);
+    }
+    let thermal = board.as_ref().map(|board| board.thermal.clone());
     let parts = Parts::<Linux> {
         clock: clock::Monotonic,
         line,
@@ -79,18 +103,14 @@ fn serve(options: &Options) -> Result<(), Error> {
         store,
         rails: NoRails,
         log: log::Ring,
-        vitals: vitals::Linux,
+        vitals: vitals::Linux::new(&thermal.unwrap_or_default()),
     };
     // Two starts of one process number within one nanosecond do not happen.
     let boot = (clock::Monotonic.now() as u32) ^ std::process::id().rotate_left(16);
     let mut readings = vec![0; options.readings as usize];
-    let mut session = Session::new(
-        parts,
-        identity::board_info(),
-        boot,
-        options.baud,
-        &mut readings,
-    );
+    let mut info = identity::board_info();
+    info.emulated |= board.is_some_and(|board| board.kind == Kind::Emulated);
+    let mut session = Session::new(parts, info, boot, baud, &mut readings);
     let ended = session.run(|| stop.load(Ordering::Relaxed));
     match ended {
         // The host is gone, and with it the terminal: nothing is left to do.
@@ -98,11 +118,20 @@ fn serve(options: &Options) -> Result<(), Error> {
             if matches!(error.kind(), io::ErrorKind::BrokenPipe)
                 || error.raw_os_error() == Some(5) =>
         {
-            Ok(())
+            Ok(None)
         }
         Err(source) => Err(Error::Line(source)),
-        Ok(()) => Ok(()),
+        Ok(farewell) => Ok(farewell),
     }
+}
+
+fn read_board(path: &Path) -> Result<Board, Error> {
+    let refused = |why: String| Error::Board {
+        path: path.to_owned(),
+        why,
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    scalebench_boards::parse_board(&text).map_err(|error| refused(error.to_string()))
 }
 
 /// Why the runner cannot go on.
@@ -112,6 +141,10 @@ enum Error {
     Serial { path: PathBuf, source: io::Error },
     #[error("the store {} cannot be used: {source}; give another with --store", path.display())]
     Store { path: PathBuf, source: io::Error },
+    #[error("the board file {} cannot be used: {why}", path.display())]
+    Board { path: PathBuf, why: String },
+    #[error("the board file names no serial device: give one with --serial")]
+    NoSerial,
     #[error("signals cannot be watched: {0}")]
     Signal(io::Error),
     #[error("the line failed: {0}")]

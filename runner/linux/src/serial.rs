@@ -130,7 +130,9 @@ impl Line for Serial {
         };
         termios::tcgetattr(&self.file)
             .and_then(|mut settings| {
-                termios::cfsetspeed(&mut settings, speed)?;
+                // As cfsetspeed(3) does, which old C libraries lack under the name that new ones link.
+                settings.control_flags -= termios::ControlFlags::CBAUD;
+                settings.control_flags |= termios::ControlFlags::from_bits_retain(speed as _);
                 termios::tcsetattr(&self.file, SetArg::TCSADRAIN, &settings)
             })
             .is_ok()

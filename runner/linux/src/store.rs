@@ -26,6 +26,8 @@ struct Coming {
     file: File,
     bytes: u64,
     have: u64,
+    /// Writing failed: the store is full, or broken.
+    failed: bool,
 }
 
 impl Folder {
@@ -58,10 +60,16 @@ impl Folder {
             file,
             bytes,
             have,
+            failed,
         }) = self.coming.take()
         else {
             return Err(io::ErrorKind::NotFound.into());
         };
+        if failed {
+            // Whatever of it is there takes the room of something else.
+            fs::remove_file(self.part(digest))?;
+            return Ok((digest, 0, ArtefactState::Refused));
+        }
         if have != bytes {
             return Ok((digest, have, ArtefactState::Partial));
         }
@@ -120,6 +128,7 @@ impl Store for Folder {
             file,
             bytes,
             have: offset,
+            failed: false,
         });
         self.coming.is_some()
     }
@@ -129,7 +138,11 @@ impl Store for Folder {
             return false;
         };
         let have = coming.have + bytes.len() as u64;
-        if have > coming.bytes || coming.file.write_all(bytes).is_err() {
+        if have > coming.bytes {
+            return false;
+        }
+        if coming.file.write_all(bytes).is_err() {
+            coming.failed = true;
             return false;
         }
         coming.have = have;
@@ -226,6 +239,17 @@ mod tests {
         fs::write(store.path(digest), b"y").unwrap();
         assert!(!store.open(digest));
         assert_eq!(store.status(digest), (0, ArtefactState::Partial));
+    }
+
+    #[test]
+    fn a_full_store_refuses_and_makes_room() {
+        let (_dir, mut store) = folder();
+        let digest = sha256(b"hello");
+        assert!(store.begin(digest, 5, 0) && store.append(b"he"));
+        store.coming.as_mut().unwrap().file = File::create("/dev/full").unwrap();
+        assert!(!store.append(b"llo"));
+        assert_eq!(store.commit(), (Some(digest), 0, ArtefactState::Refused));
+        assert!(!store.part(digest).exists());
     }
 
     #[test]

@@ -1,0 +1,123 @@
+//! The runner as the first process of a board that `scalebench image` made.
+//!
+//! Process 1 mounts what the runner needs, starts the runner as its child, collects every process that
+//! ends, feeds the watchdog, and starts the runner again when it ends, whatever the reason. A kernel that
+//! hangs no longer feeds the watchdog, and the board is reset. There is no shell and no network.
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use scalebench_core::session::Farewell;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+/// Where an image keeps its board file.
+pub const BOARD_FILE: &str = "/board.toml";
+/// Exit codes by which the runner asks process 1 to take the board down.
+const POWER_OFF: u8 = 64;
+const REBOOT: u8 = 65;
+/// Between two starts of a runner that ended.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Watchdogs commonly wait for tens of seconds.
+const FEED_EVERY: Duration = Duration::from_secs(5);
+/// Kind of file system, and where it belongs.
+const MOUNTS: [(&str, &str); 3] = [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")];
+
+/// Whether this is the first process of the system.
+#[must_use]
+pub fn is_first() -> bool {
+    std::process::id() == 1
+}
+
+/// How the runner's process ends after the host said farewell.
+#[must_use]
+pub fn exit_code(farewell: Farewell) -> ExitCode {
+    match farewell {
+        Farewell::PowerOff => POWER_OFF.into(),
+        Farewell::Reboot => REBOOT.into(),
+    }
+}
+
+/// What process 1 does, for as long as the board is up.
+pub fn run() -> ! {
+    for (kind, place) in MOUNTS {
+        let mounted = fs::create_dir_all(place).and_then(|()| {
+            mount(
+                Some(kind),
+                place,
+                Some(kind),
+                MsFlags::empty(),
+                None::<&str>,
+            )
+            .map_err(Into::into)
+        });
+        if let Err(error) = mounted {
+            say(&format!("{place} cannot be mounted: {error}"));
+        }
+    }
+    if let Ok(watchdog) = OpenOptions::new().write(true).open("/dev/watchdog") {
+        thread::spawn(move || feed(watchdog));
+    }
+    loop {
+        match runner().and_then(|child| ended(child).map_err(Into::into)) {
+            Ok(WaitStatus::Exited(_, code)) if code == i32::from(POWER_OFF) => {
+                down(RebootMode::RB_POWER_OFF);
+            }
+            Ok(WaitStatus::Exited(_, code)) if code == i32::from(REBOOT) => {
+                down(RebootMode::RB_AUTOBOOT);
+            }
+            Ok(status) => say(&format!(
+                "the runner ended ({status:?}) and is started again"
+            )),
+            Err(error) => say(&format!("the runner cannot be started: {error}")),
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Starts the runner; its complaints go to the kernel's log.
+fn runner() -> io::Result<Pid> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("--board").arg(BOARD_FILE);
+    if let Ok(log) = OpenOptions::new().write(true).open("/dev/kmsg") {
+        command.stderr(log);
+    }
+    let child = command.spawn()?;
+    i32::try_from(child.id())
+        .map(Pid::from_raw)
+        .map_err(io::Error::other)
+}
+
+/// Collects processes until `child` is among them.
+fn ended(child: Pid) -> nix::Result<WaitStatus> {
+    loop {
+        match waitpid(None, None) {
+            Ok(status) if status.pid() == Some(child) => return Ok(status),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn feed(mut watchdog: File) {
+    // A watchdog that takes no food resets the board, which is what it is for.
+    while watchdog.write_all(b".").is_ok() {
+        thread::sleep(FEED_EVERY);
+    }
+}
+
+fn down(mode: RebootMode) {
+    nix::unistd::sync();
+    let Err(error) = reboot(mode);
+    say(&format!("the board cannot be taken down: {error}"));
+}
+
+/// A line in the kernel's log.
+fn say(text: &str) {
+    let log = OpenOptions::new().write(true).open("/dev/kmsg");
+    let _ = log.and_then(|mut log| log.write_all(format!("scalebench: {text}\n").as_bytes()));
+}
