@@ -28,6 +28,14 @@ pub enum BoardError {
         /// The folder of boards.
         root: PathBuf,
     },
+    /// It is somewhere, but where is not said.
+    #[error(
+        "board `{board}` is reached through a serial port: name it with --port (`scalebench boards` lists those found)"
+    )]
+    NoPort {
+        /// The board.
+        board: String,
+    },
     /// It boots from nothing that could be made here.
     #[error(
         "board `{board}` boots from no image: start it with `scalebench run --board {board}`, or choose another of `scalebench boards`"

@@ -60,6 +60,14 @@ pub(crate) enum Command {
     Boards(JsonArgs),
     /// List families and their variants
     Models(ModelsArgs),
+    /// Build the runner for a board
+    Build(BuildArgs),
+    /// Make what a board boots straight into the runner
+    #[command(after_help = IMAGE)]
+    Image(ImageArgs),
+    /// Copy the runner to a board that runs Linux, and start it there, over ssh
+    #[command(after_help = DEPLOY)]
+    Deploy(DeployArgs),
     /// Test a cable: goodput, errors, round trip, best speed
     #[command(after_help = LINK)]
     Link(LinkArgs),
@@ -120,6 +128,20 @@ Examples
         one run, in folders board=/family=/run=, with every reading
     scalebench export --schema
         what the columns are";
+
+const IMAGE: &str = "\
+Examples
+    scalebench image --board raspberry-pi-4 -o card
+        every shipped family; card/ then holds what goes to the boot partition
+    scalebench image --board qemu-virt-aarch64 -o image --family diamonds-mlp
+        only one family, for an emulated board";
+
+const DEPLOY: &str = "\
+Examples
+    scalebench deploy --board raspberry-pi-4 --ssh pi@raspberrypi.local
+        the runner serves the board's serial port until this is ended
+    scalebench deploy --board raspberry-pi-4 --ssh pi@raspberrypi.local --channel
+        the same without a serial cable, over ssh";
 
 const LINK: &str = "\
 Examples
@@ -228,12 +250,26 @@ pub(crate) struct RunArgs {
     /// ELF of the board's runner, whose strings decode its log [default: this program]
     #[arg(long, value_name = "FILE")]
     pub(crate) elf: Option<PathBuf>,
+    /// What the board shall do after the run, where it runs nothing but the runner
+    #[arg(long, value_enum, default_value = "stay")]
+    pub(crate) then: Then,
     /// Print the results as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
     /// No progress, only the result
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// What a board does after a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Then {
+    /// Wait for the next host
+    Stay,
+    /// Switch itself off
+    PowerOff,
+    /// Start anew
+    Reboot,
 }
 
 fn precision(word: &str) -> Result<Precision, String> {
@@ -243,6 +279,48 @@ fn precision(word: &str) -> Result<Precision, String> {
     known
         .copied()
         .ok_or_else(|| "choose float32, int8 or dynamic".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// Board to build for
+    #[arg(long, value_name = "BOARD")]
+    pub(crate) board: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImageArgs {
+    /// Board to boot
+    #[arg(long, value_name = "BOARD")]
+    pub(crate) board: String,
+    /// Folder to write
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Only this family; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) family: Vec<String>,
+    /// ELF of a runner that was built for this board [default: built now]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) runner: Option<PathBuf>,
+    /// Folder of families [default: the shipped one, or $SCALEBENCH_MODELS]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) models: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// Board it is
+    #[arg(long, value_name = "BOARD")]
+    pub(crate) board: String,
+    /// Where ssh finds it
+    #[arg(long, value_name = "USER@HOST")]
+    pub(crate) ssh: String,
+    /// Serve over ssh itself instead of the board's serial device
+    #[arg(long)]
+    pub(crate) channel: bool,
+    /// ELF of a runner that was built for this board [default: built now]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) runner: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

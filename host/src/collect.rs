@@ -74,7 +74,12 @@ impl Observer for Collector {
                     logs.restart();
                 }
                 self.watch.tell(Progress::Connected {
-                    machine: crate::text::escaped(&welcome.board.machine),
+                    machine: crate::text::escaped(&welcome.board.machine)
+                        + if welcome.board.emulated {
+                            " (emulated)"
+                        } else {
+                            ""
+                        },
                 });
             }
             Delivery::Printed(text) => self
@@ -130,6 +135,8 @@ pub struct Bench<'a> {
     pub attempts: u32,
     /// Called after every trial.
     pub save: &'a mut Save<'a>,
+    /// What is asked of the board at the end.
+    pub farewell: Request,
     /// Trials that could not be begun, and why.
     pub refused: BTreeMap<u32, String>,
 }
@@ -181,7 +188,7 @@ impl Bench<'_> {
             }
             self.save();
         }
-        self.session.bye();
+        self.session.leave(&self.farewell);
         self.save();
         Ok(())
     }

@@ -4,6 +4,7 @@ use scalebench::catalogue::CatalogueError;
 use scalebench::plan::PlanError;
 use scalebench::port::PortError;
 use scalebench::session::SessionError;
+use scalebench::ssh::SshError;
 use scalebench::store::StoreError;
 use scalebench_models::ModelsError;
 use std::process::ExitCode;
@@ -17,6 +18,13 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
                 SessionError::Capture(_) => 5,
                 SessionError::OtherBoard { .. } => 2,
                 _ => 3,
+            });
+        }
+        if let Some(error) = error.downcast_ref::<SshError>() {
+            return Some(if matches!(error, SshError::Destination(_)) {
+                2
+            } else {
+                3
             });
         }
         if error.is::<PortError>() {
@@ -43,7 +51,8 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
             || error.is::<PlanError>()
             || error.is::<ModelsError>()
             || error.is::<scalebench_boards::BoardError>()
-            || error.is::<scalebench::logs::LogError>();
+            || error.is::<scalebench::logs::LogError>()
+            || error.is::<scalebench::cross::CrossError>();
         input.then_some(2)
     };
     ExitCode::from(error.chain().find_map(is).unwrap_or(5))

@@ -8,6 +8,7 @@
 //! | [`session`], [`receiver`], [`port`] | the line to the board |
 //! | [`virtual_board`] | the board that is this machine |
 //! | [`capture`], [`store`], [`catalogue`] | every raw byte, the run folder, and the folder of runs |
+//! | [`cross`], [`image`], [`ssh`] | the runner's ways onto other boards: built, booted, copied |
 //! | [`aggregate`], [`results`], [`stats`] | from bytes to figures; live and in replay the same |
 //! | [`scaling`], [`analysis`] | what each step up in size buys and costs |
 //! | [`compare`] | did a change make it better or worse |
@@ -23,11 +24,13 @@ pub mod capture;
 pub mod catalogue;
 pub mod collect;
 pub mod compare;
+pub mod cross;
 #[cfg(test)]
 mod example;
 pub mod export;
 #[cfg(test)]
 mod fake_board;
+pub mod image;
 pub mod logs;
 pub mod plan;
 pub mod port;
@@ -39,6 +42,7 @@ pub mod report;
 pub mod results;
 pub mod scaling;
 pub mod session;
+pub mod ssh;
 pub mod stats;
 pub mod store;
 pub mod table;

@@ -33,6 +33,9 @@ fn main() -> ExitCode {
         Command::Import(args) => commands::export::import(&args),
         Command::Rm(args) => commands::keep::rm(&args),
         Command::Boards(args) => commands::lists::boards(&args),
+        Command::Build(args) => commands::board::build(&args),
+        Command::Image(args) => commands::board::image(&args),
+        Command::Deploy(args) => commands::board::deploy(&args),
         Command::Models(args) => commands::lists::models(&args),
         Command::Link(args) => commands::link::link(&args),
         Command::Completions { shell } => {

@@ -107,7 +107,10 @@ impl Receiver {
         for &byte in bytes {
             if byte == 0 {
                 self.loose.clear();
-            } else if self.loose.len() < MOST_LOOSE {
+            } else {
+                if self.loose.len() == MOST_LOOSE {
+                    self.loose.drain(..MOST_LOOSE / 2);
+                }
                 self.loose.push(byte);
             }
             let session = match self.link.push(byte, now) {
@@ -250,6 +253,15 @@ mod tests {
                 "waiting"
             ]
         );
+    }
+
+    #[test]
+    fn of_a_long_text_the_end_is_shown() {
+        let mut receiver = Receiver::new();
+        let log = "[    0.000000] Booting Linux\r\n".repeat(100) + "Kernel panic - not syncing";
+        deliveries(&mut receiver, log.as_bytes());
+        let text = receiver.loose_text().unwrap();
+        assert!(text.ends_with("Kernel panic - not syncing"), "{text}");
     }
 
     #[test]

@@ -357,7 +357,12 @@ impl<O: Observer> Session<O> {
 
     /// Ends the session politely, as far as the board still listens.
     pub fn bye(&mut self) {
-        let _ = self.request(&Request::Bye);
+        self.leave(&Request::Bye);
+    }
+
+    /// As [`Session::bye`], with another last request.
+    pub fn leave(&mut self, farewell: &Request) {
+        let _ = self.request(farewell);
         let deadline = Instant::now() + Duration::from_millis(500);
         while !self.receiver.link().is_drained() && Instant::now() < deadline {
             if self.turn(Duration::from_millis(20), &mut |_| {}).is_err() {

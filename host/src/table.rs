@@ -50,6 +50,19 @@ pub fn ordered(file: &RunFile) -> Vec<(&PlannedTrial, &TrialResult)> {
     rows
 }
 
+/// What must be said beside every latency of a run that no board was measured in.
+#[must_use]
+pub fn caveat(file: &RunFile) -> Option<&'static str> {
+    let board = file.results.board.as_ref();
+    if file.connection.is_virtual {
+        Some("this was the local virtual board: the latencies are this machine's, not a board's")
+    } else if board.is_some_and(|board| board.emulated) {
+        Some("this board was emulated: its latencies are an emulator's, not a board's")
+    } else {
+        None
+    }
+}
+
 /// The table of a run.
 #[must_use]
 pub fn trials(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Table {

@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub(crate) mod board;
 pub(crate) mod compare;
 pub(crate) mod export;
 pub(crate) mod keep;

@@ -6,7 +6,7 @@ use scalebench::catalogue::Catalogue;
 use scalebench::port::Port;
 use scalebench::store::{RunFolder, StoreError};
 use scalebench::virtual_board::{Setup, VirtualBoard};
-use scalebench_boards::Board;
+use scalebench_boards::{Board, BoardError, Kind};
 use std::path::{Path, PathBuf};
 
 /// A port, open, and what is behind it.
@@ -39,6 +39,10 @@ pub(crate) fn reach(place: &Place) -> Result<Reached> {
         .or_else(|| board.serial.host.clone().map(PathBuf::from));
     let (path, virtual_board) = match device {
         Some(path) => (path, None),
+        // Never the local board's figures under another board's name.
+        None if board.kind != Kind::Virtual => {
+            return Err(BoardError::NoPort { board: board.name }.into());
+        }
         None => {
             let mut setup = Setup::local(baud)?;
             if let Some(store) = &place.store {

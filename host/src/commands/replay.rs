@@ -24,6 +24,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     file.results = results;
     file.plan = replayed.aggregate.plan().clone();
     out::line(table::trials(&file, &BTreeMap::new()))?;
+    if let Some(caveat) = table::caveat(&file) {
+        out::line(caveat)?;
+    }
     folder.write(&folder.report(), report::page(&file).as_bytes())?;
     if same {
         out::line("the capture gives the results of run.json, to the last bit")?;

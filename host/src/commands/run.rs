@@ -2,7 +2,7 @@
 
 use super::place::{Reached, board_name, reach};
 use super::{out, show};
-use crate::cli::{Place, RunArgs};
+use crate::cli::{Place, RunArgs, Then};
 use anyhow::{Context, Result};
 use scalebench::aggregate::Aggregate;
 use scalebench::capture::Writer;
@@ -16,6 +16,7 @@ use scalebench::store::{
     Connection, Machine, RunFile, RunFolder, SCHEMA, StoreError, json, now_utc,
 };
 use scalebench::{report, table};
+use scalebench_wire::message::Request;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,6 +85,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
             attempts: args.attempts.into(),
             watch: watch.clone(),
             save: &mut save,
+            farewell: match args.then {
+                Then::Stay => Request::Bye,
+                Then::PowerOff => Request::PowerOff,
+                Then::Reboot => Request::Reboot,
+            },
             refused: BTreeMap::new(),
         };
         let outcome = bench.run();

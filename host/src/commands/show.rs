@@ -169,12 +169,7 @@ pub(crate) fn closing(
     args: &RunArgs,
 ) -> String {
     let mut lines = table::remarks(file, refusals);
-    if file.connection.is_virtual {
-        lines.push(
-            "this was the local virtual board: the latencies are this machine's, not a board's"
-                .to_owned(),
-        );
-    }
+    lines.extend(table::caveat(file).map(str::to_owned));
     lines.push(format!("report: {}", dir.join("report.html").display()));
     if args.resume.is_none() && file.plan.plan == scalebench::plan::Thoroughness::Quick {
         lines.push(format!(

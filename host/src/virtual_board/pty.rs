@@ -71,6 +71,11 @@ impl Pty {
         settled(rustix::io::write(&self.near, bytes))
     }
 
+    /// Another handle of the near side, for a program that carries its bytes elsewhere.
+    pub(crate) fn near(&self) -> io::Result<OwnedFd> {
+        self.near.try_clone()
+    }
+
     /// A handle that prepares the far side for another program.
     pub(super) fn resetter(&self) -> io::Result<Resetter> {
         Ok(Resetter(self.far.try_clone()?))

@@ -1,0 +1,148 @@
+//! `scalebench build`, `scalebench image` and `scalebench deploy`: the runner's ways onto a board.
+
+use super::out;
+use crate::cli::{BuildArgs, DeployArgs, ImageArgs};
+use anyhow::{Context, Result};
+use scalebench::cross::{self, Runner};
+use scalebench::image::{self, Contents, INITRAMFS};
+use scalebench::plan::{self, Plan, Thoroughness, Wishes};
+use scalebench::ssh::{Deployment, Host};
+use scalebench::units;
+use scalebench_boards::Board;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(crate) fn build(args: &BuildArgs) -> Result<ExitCode> {
+    let board = scalebench_boards::load(&args.board)?;
+    let runner = cross::build(&board)?;
+    let size = fs::metadata(&runner.stripped)?.len();
+    out::line(format!(
+        "{} ({}, for any {} board)\n{} (the same with its log strings, for --elf)",
+        runner.stripped.display(),
+        units::bytes(size),
+        board.target.as_deref().unwrap_or("such"),
+        runner.elf.display(),
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn image(args: &ImageArgs) -> Result<ExitCode> {
+    let board = scalebench_boards::load(&args.board)?;
+    if !image::is_possible(&board) {
+        return Err(scalebench_boards::BoardError::NoImage { board: board.name }.into());
+    }
+    let artefacts = artefacts(args, &board)?;
+    let runner = runner(args.runner.as_deref(), &board)?;
+    let bytes = image::initramfs(&Contents {
+        board: &board,
+        board_file: scalebench_boards::text(&args.board)?.as_bytes(),
+        runner: &read(&runner.stripped)?,
+        artefacts: &artefacts,
+    });
+    fs::create_dir_all(&args.output)
+        .with_context(|| format!("{}: choose another folder with -o", args.output.display()))?;
+    write(&args.output.join(INITRAMFS), &bytes)?;
+    fs::copy(&runner.elf, args.output.join("scalebench-runner.elf"))?;
+    let mut names = vec![INITRAMFS.to_owned()];
+    for (name, text) in image::boot_files(&board) {
+        write(&args.output.join(&name), text.as_bytes())?;
+        names.push(name);
+    }
+    out::line(format!(
+        "{}: {} ({} with {}); log strings in scalebench-runner.elf",
+        args.output.display(),
+        names.join(", "),
+        units::bytes(bytes.len() as u64),
+        scalebench::text::counted(artefacts.len(), "artefact"),
+    ))?;
+    out::line(next_step(&board))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn deploy(args: &DeployArgs) -> Result<ExitCode> {
+    let board = scalebench_boards::load(&args.board)?;
+    let runner = runner(args.runner.as_deref(), &board)?;
+    let host = Host::new(&args.ssh)?;
+    let deployment = Deployment::copy(
+        &host,
+        &read(&runner.stripped)?,
+        scalebench_boards::text(&args.board)?.as_bytes(),
+    )?;
+    let mut running = deployment.start(args.channel)?;
+    let (where_to, port) = match (running.port(), &board.serial.board) {
+        (Some(port), _) => ("over ssh".to_owned(), port.display().to_string()),
+        (None, Some(device)) => (format!("on {device}"), "/dev/ttyUSB0".to_owned()),
+        (None, None) => ("on its serial device".to_owned(), "/dev/ttyUSB0".to_owned()),
+    };
+    out::line(format!(
+        "the runner serves {where_to} on {} until this ends; in another terminal:\n    scalebench run --board {} --port {port} --elf {}",
+        args.ssh,
+        board.name,
+        runner.elf.display(),
+    ))?;
+    Ok(ExitCode::from(if running.wait()? { 0 } else { 3 }))
+}
+
+/// A runner that is there, or one that is built now.
+fn runner(given: Option<&Path>, board: &Board) -> Result<Runner> {
+    match given {
+        Some(elf) => {
+            let triple = board.target.as_deref().unwrap_or_default();
+            Ok(cross::strip(elf, triple)?)
+        }
+        None => Ok(cross::build(board)?),
+    }
+}
+
+/// Everything that a run of the families chosen needs on the board.
+fn artefacts(args: &ImageArgs, board: &Board) -> Result<BTreeMap<String, Vec<u8>>> {
+    let families = plan::families(args.models.as_deref())?;
+    let plan = Plan::new(
+        &Wishes {
+            board: board.name.clone(),
+            thoroughness: Thoroughness::Quick,
+            families: args.family.clone(),
+            variants: Vec::new(),
+            precisions: Vec::new(),
+            seed: 0,
+            windows: None,
+            window_ms: None,
+        },
+        &families,
+    )?;
+    let sources = plan.sources(&families);
+    let mut artefacts = BTreeMap::new();
+    for (sha256, artefact) in sources {
+        artefacts.insert(sha256, artefact.read()?);
+    }
+    Ok(artefacts)
+}
+
+fn next_step(board: &Board) -> String {
+    match board.kind {
+        scalebench_boards::Kind::Emulated => {
+            "start QEMU as qemu.args says, then `scalebench run --port` the terminal it names"
+                .to_owned()
+        }
+        _ => format!(
+            "copy them to the boot partition beside the board's own kernel, plug the cable in, then `scalebench run --board {} --port /dev/ttyUSB0`",
+            board.name
+        ),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path)
+        .with_context(|| format!("{}: check the path and its permissions", path.display()))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).with_context(|| {
+        format!(
+            "{}: make room, or choose another folder with -o",
+            path.display()
+        )
+    })
+}

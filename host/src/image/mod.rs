@@ -1,0 +1,138 @@
+//! What a board boots straight into the runner: its first file system, and the boot loader's files.
+//!
+//! | in the file system | what it is |
+//! |---|---|
+//! | `init` | the runner, process 1 |
+//! | `board.toml` | the board file: serial device, speed, knobs |
+//! | `var/lib/scalebench/<sha256>` | models, datasets and golden vectors, as the runner's store has them |
+//! | `dev/console`, `dev/null` | what process 1 needs before it can mount anything |
+
+mod cpio;
+
+pub use cpio::Archive;
+
+use scalebench_boards::{Board, DeployMethod};
+use std::collections::BTreeMap;
+
+/// The archive's name in the image's folder.
+pub const INITRAMFS: &str = "scalebench.cpio";
+const STORE: &str = "var/lib/scalebench";
+/// Starts the runner as process 1, and starts anew ten seconds after a panic.
+const COMMAND_LINE: &str = "rdinit=/init panic=10 quiet loglevel=1";
+
+/// What goes into an image.
+#[derive(Debug)]
+pub struct Contents<'a> {
+    /// The board.
+    pub board: &'a Board,
+    /// Its file, as it was read.
+    pub board_file: &'a [u8],
+    /// The runner, stripped.
+    pub runner: &'a [u8],
+    /// Artefacts by their SHA-256 in hexadecimal.
+    pub artefacts: &'a BTreeMap<String, Vec<u8>>,
+}
+
+/// The board's first file system. Equal contents give equal bytes.
+#[must_use]
+pub fn initramfs(contents: &Contents<'_>) -> Vec<u8> {
+    let mut archive = Archive::new();
+    for directory in ["dev", "proc", "sys", "tmp", "var", "var/lib", STORE] {
+        archive.directory(directory);
+    }
+    archive.device("dev/console", 5, 1);
+    archive.device("dev/null", 1, 3);
+    archive.program("init", contents.runner);
+    archive.file("board.toml", contents.board_file);
+    for (sha256, bytes) in contents.artefacts {
+        archive.file(&format!("{STORE}/{sha256}"), bytes);
+    }
+    archive.finish()
+}
+
+/// The kernel's command line on this board.
+#[must_use]
+pub fn command_line(board: &Board) -> String {
+    let more = board
+        .deploy
+        .as_ref()
+        .map_or("", |deploy| &deploy.command_line);
+    format!("{COMMAND_LINE} {more}").trim_end().to_owned()
+}
+
+/// The boot loader's files: name and content.
+#[must_use]
+pub fn boot_files(board: &Board) -> Vec<(String, String)> {
+    let command_line = command_line(board);
+    let files = board.deploy.iter().flat_map(|deploy| &deploy.boot);
+    files
+        .map(|file| {
+            let lines = file.lines.iter().map(|line| {
+                line.replace("{initramfs}", INITRAMFS)
+                    .replace("{command_line}", &command_line)
+                    + "\n"
+            });
+            (file.name.clone(), lines.collect())
+        })
+        .collect()
+}
+
+/// Whether the board boots from files that an image can hold.
+#[must_use]
+pub fn is_possible(board: &Board) -> bool {
+    board.deploy.as_ref().is_some_and(|deploy| {
+        deploy
+            .methods
+            .iter()
+            .any(|method| matches!(method, DeployMethod::Image | DeployMethod::Qemu))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_holds_the_store_and_is_the_same_every_time() {
+        let board = scalebench_boards::load("qemu-virt-aarch64").unwrap();
+        let sha256 = "ab".repeat(32);
+        let artefacts = BTreeMap::from([(sha256.clone(), b"model".to_vec())]);
+        let contents = Contents {
+            board: &board,
+            board_file: b"schema = 1\n",
+            runner: b"\x7fELF",
+            artefacts: &artefacts,
+        };
+        let bytes = initramfs(&contents);
+        assert_eq!(bytes, initramfs(&contents));
+        let has = |text: &str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
+        assert!(has(&format!("var/lib/scalebench/{sha256}\0")));
+        assert!(has("init\0") && has("dev/console\0") && has("schema = 1\n"));
+        assert!(!has("bin/sh"));
+    }
+
+    #[test]
+    fn boot_files_name_the_archive_and_the_first_process() {
+        let board = scalebench_boards::load("raspberry-pi-4").unwrap();
+        let files = boot_files(&board);
+        assert_eq!(files[0].0, "config.txt");
+        assert!(
+            files[0]
+                .1
+                .contains("\ninitramfs scalebench.cpio followkernel\n")
+        );
+        assert_eq!(
+            files[1],
+            (
+                "cmdline.txt".to_owned(),
+                "rdinit=/init panic=10 quiet loglevel=1 console=tty1\n".to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn the_virtual_board_boots_from_nothing() {
+        assert!(!is_possible(&scalebench_boards::load("local").unwrap()));
+        assert!(is_possible(&scalebench_boards::load("rock-5b").unwrap()));
+    }
+}

@@ -1,0 +1,234 @@
+//! The way onto a board that runs Linux already: the system's `ssh`, so keys and settings are the user's own.
+//!
+//! Everything goes into one new folder on the board, which is removed when the runner ends or the
+//! connection is lost.
+
+use crate::virtual_board::Pty;
+use sha2::{Digest as _, Sha256};
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// Names a program to use instead of `ssh`.
+const PROGRAM: &str = "SCALEBENCH_SSH";
+const RUNNER: &str = "scalebench-runner";
+const BOARD_FILE: &str = "board.toml";
+
+/// Why the runner is not on the board.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SshError {
+    /// No destination.
+    #[error("`{0}` is no destination: write --ssh USER@HOST")]
+    Destination(String),
+    /// ssh cannot be started.
+    #[error("ssh cannot be started: {0}: install it (Debian: openssh-client)")]
+    Start(io::Error),
+    /// ssh, or what it ran, failed.
+    #[error(
+        "{host}: {doing} failed{said}: try `ssh {host} true`, then look for room in /tmp there"
+    )]
+    Failed {
+        /// Where.
+        host: String,
+        /// What was tried.
+        doing: &'static str,
+        /// What was said, as the end of a sentence.
+        said: String,
+    },
+    /// The copy is not what was sent.
+    #[error(
+        "{host}: the copy of {file} is damaged: check the board's memory and storage, then try again"
+    )]
+    Damaged {
+        /// Where.
+        host: String,
+        /// Which file.
+        file: &'static str,
+    },
+    /// No pseudo-terminal.
+    #[error("cannot make a pseudo-terminal: {0}: check that /dev/pts is mounted")]
+    Pty(io::Error),
+}
+
+/// A board that ssh reaches.
+#[derive(Clone, Debug)]
+pub struct Host {
+    name: String,
+    program: OsString,
+}
+
+impl Host {
+    /// `USER@HOST`, or a name of the user's ssh settings.
+    ///
+    /// # Errors
+    /// [`SshError::Destination`] for what ssh would take as an option.
+    pub fn new(name: &str) -> Result<Self, SshError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "@.-_:[]%/".contains(c);
+        if name.is_empty() || name.starts_with('-') || !name.chars().all(plain) {
+            return Err(SshError::Destination(crate::text::escaped(name)));
+        }
+        let program = std::env::var_os(PROGRAM).filter(|program| !program.is_empty());
+        Ok(Self {
+            name: name.to_owned(),
+            program: program.unwrap_or_else(|| "ssh".into()),
+        })
+    }
+
+    /// Runs `script` in the board's shell with `input`, and gives what it printed.
+    fn run(&self, doing: &'static str, script: &str, input: &[u8]) -> Result<String, SshError> {
+        let mut child = Command::new(&self.program)
+            .args([&self.name, script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(SshError::Start)?;
+        let fed = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+        let output = child.wait_with_output().map_err(SshError::Start)?;
+        if output.status.success() && !matches!(fed, Some(Err(_))) {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+        Err(SshError::Failed {
+            host: self.name.clone(),
+            doing,
+            said: last.map_or_else(String::new, |last| {
+                format!(" ({})", crate::text::escaped(last))
+            }),
+        })
+    }
+}
+
+/// A runner copied to a board.
+#[derive(Debug)]
+pub struct Deployment<'a> {
+    host: &'a Host,
+    folder: String,
+}
+
+impl<'a> Deployment<'a> {
+    /// Copies the runner and the board file, and compares their hashes there.
+    ///
+    /// # Errors
+    /// [`SshError`].
+    pub fn copy(host: &'a Host, runner: &[u8], board_file: &[u8]) -> Result<Self, SshError> {
+        let folder = host.run("making a folder", "mktemp -d /tmp/scalebench.XXXXXXXX", &[])?;
+        let name = folder.strip_prefix("/tmp/scalebench.");
+        if !name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric())) {
+            return Err(SshError::Failed {
+                host: host.name.clone(),
+                doing: "making a folder",
+                said: format!(" (it answered {})", crate::text::escaped(&folder)),
+            });
+        }
+        let deployment = Self { host, folder };
+        for (file, bytes) in [(RUNNER, runner), (BOARD_FILE, board_file)] {
+            if let Err(error) = deployment.put(file, bytes) {
+                let _ = deployment.remove();
+                return Err(error);
+            }
+        }
+        Ok(deployment)
+    }
+
+    fn put(&self, file: &'static str, bytes: &[u8]) -> Result<(), SshError> {
+        let path = format!("{}/{file}", self.folder);
+        let script = format!("cat > {path} && chmod 755 {path} && sha256sum {path}");
+        let answer = self.host.run("copying", &script, bytes)?;
+        let ours: String = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        if answer.split_whitespace().next() == Some(&ours) {
+            Ok(())
+        } else {
+            Err(SshError::Damaged {
+                host: self.host.name.clone(),
+                file,
+            })
+        }
+    }
+
+    fn remove(&self) -> Result<(), SshError> {
+        let script = format!("rm -rf {}", self.folder);
+        self.host.run("removing the folder", &script, &[]).map(drop)
+    }
+
+    /// Starts the runner, on the board file's serial device or, with `channel`, over ssh itself.
+    ///
+    /// # Errors
+    /// [`SshError::Start`], [`SshError::Pty`].
+    pub fn start(self, channel: bool) -> Result<Running, SshError> {
+        let folder = &self.folder;
+        let serial = if channel { " --serial /dev/tty" } else { "" };
+        let script = format!(
+            "trap 'rm -rf {folder}' EXIT; trap 'exit 1' HUP INT TERM; \
+             {folder}/{RUNNER} --board {folder}/{BOARD_FILE} --store {folder}/store{serial}"
+        );
+        let mut ssh = Command::new(&self.host.program);
+        // A terminal on the board, so that the runner is hung up with the connection; no escape character
+        // in the bytes of the session.
+        ssh.args(["-tt", "-e", "none", &self.host.name, &script]);
+        let pty = if channel {
+            let pty = Pty::open().map_err(SshError::Pty)?;
+            let near = || pty.near().map(Stdio::from).map_err(SshError::Pty);
+            ssh.stdin(near()?).stdout(near()?);
+            Some(pty)
+        } else {
+            ssh.stdin(Stdio::null());
+            None
+        };
+        let child = ssh.spawn().map_err(SshError::Start)?;
+        Ok(Running { child, pty })
+    }
+}
+
+/// A runner that runs on a board as long as this lives.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    pty: Option<Pty>,
+}
+
+impl Running {
+    /// The port at which the host finds the runner, when it was started over ssh itself.
+    #[must_use]
+    pub fn port(&self) -> Option<PathBuf> {
+        self.pty.as_ref().map(|pty| pty.path().to_owned())
+    }
+
+    /// Waits until the runner or the connection ends. Whether it ended well.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn wait(&mut self) -> io::Result<bool> {
+        self.child.wait().map(|status| status.success())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_no_destination() {
+        for name in ["-oProxyCommand=x", "", "a b", "a;b"] {
+            let error = Host::new(name).unwrap_err();
+            assert!(
+                error.to_string().ends_with("write --ssh USER@HOST"),
+                "{error}"
+            );
+        }
+        Host::new("pi@raspberrypi.local").unwrap();
+    }
+}
