@@ -4,8 +4,12 @@
 //! |---|---|
 //! | [`noise`] | fault injection: a seeded line that flips, drops, doubles, inserts, delays and is cut |
 //! | [`fake_board`] | a board that sends readings as fast as the line takes them, and nothing else |
+//! | [`cable`] | a cable that is pulled out and plugged in again |
+//! | [`emulator`] | boards under `qemu-system`, with stock kernels |
 //! | [`lab`] | the real programs: built, started, killed, listened to |
 
+pub mod cable;
+pub mod emulator;
 pub mod fake_board;
 pub mod lab;
 pub mod noise;

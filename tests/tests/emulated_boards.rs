@@ -1,0 +1,190 @@
+//! Images of ours under `qemu-system`: booted by stock kernels, found at their UARTs, benched, switched off.
+
+use scalebench::port::Port;
+use scalebench::receiver::{Delivery, Receiver};
+use scalebench_boards::Board;
+use scalebench_tests::emulator::Machine;
+use scalebench_tests::lab::{Guarded, said, scalebench, until};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+const TRIALS: [&str; 8] = [
+    "--variant",
+    "diamonds-mlp/d1-w2",
+    "--variant",
+    "fashion-cnn/s0",
+    "--precision",
+    "int8",
+    "--seed",
+    "7",
+];
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An image with two families, made by the real program.
+fn image(board: &Board, folder: &Path) -> PathBuf {
+    let made = said(
+        scalebench(&["image", "--board", &board.name])
+            .args(["--family", "diamonds-mlp", "--family", "fashion-cnn", "-o"])
+            .arg(folder),
+    );
+    assert_eq!(made.code, Some(0), "{made:?}");
+    folder.join("scalebench.cpio")
+}
+
+fn boot(board: &Board, folder: &Path) -> Machine {
+    let archive = image(board, &folder.join("image"));
+    Machine::start(
+        board,
+        Some(&archive),
+        &scalebench::image::command_line(board),
+        folder,
+    )
+}
+
+/// Listens until the runner is heard, and gives the time since the board was switched on.
+fn first_frame(board: &Board, machine: &Machine) -> Duration {
+    let port = Port::open(machine.port(), board.serial.baud).unwrap();
+    let (mut receiver, mut heard) = (Receiver::new(), false);
+    until(PATIENCE, "the first frame", || {
+        let mut bytes = [0; 4096];
+        port.wait(false, Duration::from_millis(5)).unwrap();
+        let length = port.read(&mut bytes).unwrap();
+        receiver.feed(&bytes[..length], 0, &mut |delivery| {
+            heard |= matches!(delivery, Delivery::Waiting(_));
+        });
+        heard
+    });
+    machine.up()
+}
+
+fn run(board: &Board, machine: &Machine, folder: &Path) -> std::process::Command {
+    let mut command = scalebench(&["run", "--board", &board.name, "--then", "power-off"]);
+    command
+        .args(TRIALS)
+        .arg("--port")
+        .arg(machine.port())
+        .arg("--elf")
+        .arg(folder.join("image/scalebench-runner.elf"))
+        .arg("--output")
+        .arg(folder.join("run"));
+    command
+}
+
+/// The results of a run in which both trials came to a good end.
+fn results(folder: &Path) -> Value {
+    let text = fs::read(folder.join("run/run.json")).expect("run.json is there");
+    let results =
+        serde_json::from_slice::<Value>(&text).expect("run.json is JSON")["results"].clone();
+    let trials = results["trials"].as_array().expect("trials");
+    assert_eq!(trials.len(), 2);
+    for trial in trials {
+        assert_eq!(trial["status"]["state"], "done", "{trial}");
+        assert_eq!(trial["golden"]["beyond"], 0, "{trial}");
+        assert_eq!(
+            trial["windows"].as_array().map(Vec::len),
+            Some(5),
+            "{trial}"
+        );
+        for window in trial["windows"].as_array().expect("windows") {
+            let void = window["void"].as_str().unwrap_or_default();
+            assert!(!void.contains("lost"), "{window}");
+        }
+    }
+    assert_eq!(results["board"]["emulated"], true);
+    results
+}
+
+fn benched_and_switched_off(name: &str) {
+    let board = scalebench_boards::load(name).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let machine = boot(&board, dir.path());
+    println!(
+        "{name}: first frame {:.1} s after power-on",
+        first_frame(&board, &machine).as_secs_f64()
+    );
+    let said = said(&mut run(&board, &machine, dir.path()));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    results(dir.path());
+    assert!(said.out.contains("this board was emulated"), "{said:?}");
+    assert!(said.err.contains("(emulated)"), "{said:?}");
+    let report = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
+    assert!(report.contains("Emulated board."));
+    assert!(machine.off(PATIENCE).success());
+    // Log strings are those of the image's own runner.
+    let log = fs::read_to_string(dir.path().join("run/log.txt")).unwrap();
+    assert!(log.contains("session "), "{log}");
+}
+
+#[test]
+#[ignore = "needs QEMU, stock kernels and a cross compiler: CI runs it"]
+fn an_image_for_aarch64_boots_is_benched_and_switches_off() {
+    benched_and_switched_off("qemu-virt-aarch64");
+}
+
+#[test]
+#[ignore = "needs QEMU, stock kernels and a cross compiler: CI runs it"]
+fn an_image_for_armv7_boots_is_benched_and_switches_off() {
+    benched_and_switched_off("qemu-virt-armv7");
+}
+
+#[test]
+#[ignore = "needs QEMU, stock kernels and a cross compiler: CI runs it"]
+fn an_image_is_the_same_every_time() {
+    let board = scalebench_boards::load("qemu-virt-aarch64").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let made =
+        ["first", "second"].map(|name| fs::read(image(&board, &dir.path().join(name))).unwrap());
+    assert!(made[0] == made[1], "two images of the same contents differ");
+}
+
+#[test]
+#[ignore = "needs QEMU, stock kernels and a cross compiler: CI runs it"]
+fn a_board_that_its_watchdog_resets_during_a_run_is_benched_all_the_same() {
+    let board = scalebench_boards::load("qemu-virt-aarch64").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let machine = boot(&board, dir.path());
+    first_frame(&board, &machine);
+    let mut command = run(&board, &machine, dir.path());
+    command
+        .args(["--window-ms", "2000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().expect("the host starts");
+    let mut child = Guarded(child);
+    let capture = dir.path().join("run/capture.bin");
+    until(PATIENCE, "the first readings", || {
+        fs::metadata(&capture).is_ok_and(|file| file.len() > 8_000)
+    });
+    machine.reset();
+    let mut status = None;
+    until(PATIENCE * 4, "the run's end", || {
+        status = child.0.try_wait().expect("the host can be waited for");
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(0));
+    let results = results(dir.path());
+    assert_eq!(results["restarts"], 1, "{results}");
+    assert!(machine.off(PATIENCE).success());
+}
+
+#[test]
+#[ignore = "needs QEMU and stock kernels: CI runs it"]
+fn a_panic_at_the_same_uart_is_shown_as_what_it_is() {
+    let board = scalebench_boards::load("qemu-virt-aarch64").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    // No first file system: the kernel finds no root and says so.
+    let machine = Machine::start(&board, None, "console=ttyAMA0 panic=0", dir.path());
+    let said = said(
+        scalebench(&["run", "--quiet", "--board", &board.name, "--port"])
+            .arg(machine.port())
+            .args(TRIALS)
+            .arg("--output")
+            .arg(dir.path().join("run")),
+    );
+    assert_eq!(said.code, Some(3), "{said:?}");
+    assert!(said.err.contains("(the board printed: "), "{said:?}");
+    assert!(said.err.contains("Kernel panic - not syncing"), "{said:?}");
+}
