@@ -316,17 +316,17 @@ impl<T: Number> Binary<T> for Plain<T> {
         answer
     }
 
-    fn row(&self, _isa: Isa, a: &[T], b: &[T], out: &mut [T]) {
+    fn row(&self, isa: Isa, a: &[T], b: &[T], out: &mut [T]) {
         let [min, max] = self.bounds;
         let bound = move |x: T| x.greater(min).smaller(max);
         match self.operation {
-            Operation::Add => row(a, b, out, |a, b| bound(a.add(b))),
-            Operation::Subtract => row(a, b, out, |a, b| bound(a.subtract(b))),
-            Operation::Multiply => row(a, b, out, |a, b| bound(a.multiply(b))),
-            Operation::Divide => row(a, b, out, |a, b| bound(a.divide(b))),
-            Operation::Maximum => row(a, b, out, |a: T, b| bound(a.greater(b))),
-            Operation::Minimum => row(a, b, out, |a: T, b| bound(a.smaller(b))),
-            Operation::SquaredDifference => row(a, b, out, |a, b| {
+            Operation::Add => row(isa, a, b, out, |a, b| bound(a.add(b))),
+            Operation::Subtract => row(isa, a, b, out, |a, b| bound(a.subtract(b))),
+            Operation::Multiply => row(isa, a, b, out, |a, b| bound(a.multiply(b))),
+            Operation::Divide => row(isa, a, b, out, |a, b| bound(a.divide(b))),
+            Operation::Maximum => row(isa, a, b, out, |a: T, b| bound(a.greater(b))),
+            Operation::Minimum => row(isa, a, b, out, |a: T, b| bound(a.smaller(b))),
+            Operation::SquaredDifference => row(isa, a, b, out, |a, b| {
                 let difference = a.subtract(b);
                 bound(difference.multiply(difference))
             }),

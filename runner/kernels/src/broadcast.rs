@@ -4,6 +4,9 @@ use crate::error::{Error, Operand, exactly};
 use crate::isa::Isa;
 use crate::shape::{RANK, Shape, strides};
 
+#[cfg(target_arch = "x86_64")]
+mod wide;
+
 /// An operator on pairs of elements.
 pub trait Binary<T: Copy, O = T> {
     /// One pair: the specification.
@@ -11,8 +14,8 @@ pub trait Binary<T: Copy, O = T> {
 
     /// A row of pairs. Each of `a` and `b` is as long as `out`, or is one element that meets all of
     /// the other's.
-    fn row(&self, _isa: Isa, a: &[T], b: &[T], out: &mut [O]) {
-        row(a, b, out, |a, b| self.apply(a, b));
+    fn row(&self, isa: Isa, a: &[T], b: &[T], out: &mut [O]) {
+        row(isa, a, b, out, |a, b| self.apply(a, b));
     }
 }
 
@@ -22,9 +25,20 @@ impl<T: Copy, O, F: Fn(T, T) -> O> Binary<T, O> for F {
     }
 }
 
-/// The loop of a row.
+/// The loop of a row, as wide as `isa` allows.
 #[inline(always)]
-pub(crate) fn row<T: Copy, O>(a: &[T], b: &[T], out: &mut [O], f: impl Fn(T, T) -> O) {
+pub(crate) fn row<T: Copy, O>(isa: Isa, a: &[T], b: &[T], out: &mut [O], f: impl Fn(T, T) -> O) {
+    #[cfg(target_arch = "x86_64")]
+    wide::row(isa, a, b, out, f);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = isa;
+        portable(a, b, out, f);
+    }
+}
+
+#[inline(always)]
+fn portable<T: Copy, O>(a: &[T], b: &[T], out: &mut [O], f: impl Fn(T, T) -> O) {
     match (a, b) {
         (&[a], &[b]) => out.iter_mut().for_each(|out| *out = f(a, b)),
         (&[a], b) => out.iter_mut().zip(b).for_each(|(out, &b)| *out = f(a, b)),

@@ -4,30 +4,30 @@ use scalebench_kernels::activation::{Abs, Function, HardSwish, LeakyRelu, Relu, 
 use scalebench_kernels::arithmetic::{Add, Mul, Operation, Plain, Prelu, SquaredDifference};
 use scalebench_kernels::broadcast::{Binary, Broadcast};
 use scalebench_kernels::element::{Byte, Element, Quantisation};
-use scalebench_kernels::isa::Isa;
 use scalebench_kernels::table::{Interpolated, Table, map};
 use scalebench_oracle::Case;
 
-use super::support::{activation, each, near, quantisation, same, shape};
+use super::support::{activation, each, isas, near, quantisation, same, shape};
 
 fn pairs<T, O>(case: &Case, operator: &impl Binary<T, O>) -> Vec<O>
 where
     T: scalebench_oracle::Element,
-    O: Default + Clone,
+    O: Default + Clone + PartialEq,
 {
     let (a, b) = (case.input(0).expect("a"), case.input(1).expect("b"));
     let plan = Broadcast::new(&shape(a), &shape(b)).expect("broadcasts");
-    let mut out = vec![O::default(); plan.output().count()];
     assert_eq!(plan.output(), shape(case.output()));
-    plan.run(
-        Isa::PORTABLE,
-        operator,
-        &a.elements::<T>(),
-        &b.elements::<T>(),
-        &mut out,
-    )
-    .expect("fits");
-    out
+    let (a, b) = (a.elements::<T>(), b.elements::<T>());
+    let mut answers = isas().into_iter().map(|isa| {
+        let mut out = vec![O::default(); plan.output().count()];
+        plan.run(isa, operator, &a, &b, &mut out).expect("fits");
+        out
+    });
+    let first = answers.next().expect("the portable path");
+    for other in answers {
+        assert!(other == first, "{}: a wider path differs", case.name);
+    }
+    first
 }
 
 fn quantisations(case: &Case) -> [Quantisation; 3] {
