@@ -84,9 +84,7 @@ fn tile<const V: usize, const R: usize>(product: &mut Product, panel: &Panel<V>,
     match &mut product.sink {
         Sink::Bytes { out, step, stage } => {
             panel.scale(&mut sums);
-            for (r, sums) in sums.iter().enumerate() {
-                panel.put_bytes(sums, *stage, out, (row + r) * *step);
-            }
+            panel.put_bytes(&sums, *stage, out, (row * *step, *step));
         }
         Sink::Wide { out, step } => {
             for (r, sums) in sums.iter().enumerate() {
@@ -209,51 +207,76 @@ impl<'a, const V: usize> Panel<'a, V> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     fn scale<const R: usize>(&self, sums: &mut [[__m512i; V]; R]) {
         let (mantissas, shifts) = (self.field(1), self.field(2));
+        let zero = _mm512_setzero_si512();
         for v in 0..V {
-            let zero = _mm512_setzero_si512();
-            let left = _mm512_max_epi32(shifts[v], zero);
+            if _mm512_cmpgt_epi32_mask(shifts[v], zero) != 0 {
+                let left = _mm512_max_epi32(shifts[v], zero);
+                for sums in sums.iter_mut() {
+                    sums[v] = _mm512_sllv_epi32(sums[v], left);
+                }
+            }
+        }
+        for v in 0..V {
             let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shifts[v]), zero);
             let even_right = _mm512_and_si512(right, _mm512_set1_epi64(0xffff_ffff));
             let even = Scale::new(mantissas[v], even_right);
             let odd = Scale::new(upper(mantissas[v]), upper(right));
             for sums in sums.iter_mut() {
-                let x = _mm512_sllv_epi32(sums[v], left);
-                let (low, high) = (even.apply(x), odd.apply(upper(x)));
+                let (low, high) = (even.apply(sums[v]), odd.apply(upper(sums[v])));
                 sums[v] = _mm512_mask_shuffle_epi32::<_MM_PERM_CCAA>(low, 0xaaaa, high);
             }
         }
     }
 
-    /// Adds the zero point, clamps, and stores a row that begins at `row`.
+    /// Adds the zero point, clamps, and stores rows that begin at `first`, `first + step` and so on.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    fn put_bytes(&self, scaled: &[__m512i; V], stage: Output, out: &mut [i8], row: usize) {
+    fn put_bytes<const R: usize>(
+        &self,
+        scaled: &[[__m512i; V]; R],
+        stage: Output,
+        out: &mut [i8],
+        (first, step): (usize, usize),
+    ) {
         let zero = _mm512_set1_epi32(stage.zero);
-        let mut moved = *scaled;
-        for moved in &mut moved {
-            *moved = _mm512_add_epi32(*moved, zero);
-        }
-        // SAFETY (all stores): `Product::new` has checked that every column of every row lies
-        // within `out`; lanes that are no columns are masked.
-        if V == 4 && self.last == u16::MAX {
-            let low = _mm512_packs_epi32(moved[0], moved[1]);
-            let high = _mm512_packs_epi32(moved[2 % V], moved[3 % V]);
-            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            let bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
-            let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(stage.min));
-            let bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(stage.max));
-            unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(row + self.column).cast(), bytes) };
-            return;
-        }
-        for (v, &moved) in moved.iter().enumerate() {
-            let bytes = _mm512_cvtsepi32_epi8(moved);
-            let bytes = _mm_max_epi8(bytes, _mm_set1_epi8(stage.min));
-            let bytes = _mm_min_epi8(bytes, _mm_set1_epi8(stage.max));
-            unsafe {
-                let to = out.as_mut_ptr().add(row + self.column + v * LANES);
-                match self.mask(v) {
-                    u16::MAX => _mm_storeu_si128(to.cast(), bytes),
-                    mask => _mm_mask_storeu_epi8(to, mask, bytes),
+        let least = _mm512_set1_epi8(stage.min);
+        let most = _mm512_set1_epi8(stage.max);
+        // What four vectors, packed into one, are in order of columns.
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        for group in (0..R * V).step_by(4) {
+            let mut four = [zero; 4];
+            for (at, moved) in (group..R * V).zip(&mut four) {
+                *moved = _mm512_add_epi32(scaled[at / V][at % V], zero);
+            }
+            let low = _mm512_packs_epi32(four[0], four[1]);
+            let high = _mm512_packs_epi32(four[2], four[3]);
+            let bytes = _mm512_packs_epi16(low, high);
+            let bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, least), most);
+            let bytes = _mm512_permutexvar_epi32(order, bytes);
+            if V == 4 && self.last == u16::MAX {
+                let at = first + group / V * step + self.column;
+                // SAFETY: `Product::new` has checked that every column of every row lies within
+                // `out`, and all 64 lanes are columns.
+                unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(at).cast(), bytes) };
+                continue;
+            }
+            let quarters = [
+                _mm512_extracti32x4_epi32::<0>(bytes),
+                _mm512_extracti32x4_epi32::<1>(bytes),
+                _mm512_extracti32x4_epi32::<2>(bytes),
+                _mm512_extracti32x4_epi32::<3>(bytes),
+            ];
+            for (at, quarter) in (group..R * V).zip(quarters) {
+                let (r, v) = (at / V, at % V);
+                // SAFETY: as above; lanes that are no columns are masked.
+                unsafe {
+                    let to = out
+                        .as_mut_ptr()
+                        .add(first + r * step + self.column + v * LANES);
+                    match self.mask(v) {
+                        u16::MAX => _mm_storeu_si128(to.cast(), quarter),
+                        mask => _mm_mask_storeu_epi8(to, mask, quarter),
+                    }
                 }
             }
         }
