@@ -138,28 +138,41 @@ impl Depthwise {
         let [_, rows, columns, outputs] = output;
         let images = input.chunks_exact(height * width * inputs);
         for (image, out) in images.zip(out.chunks_exact_mut(rows * columns * outputs)) {
-            for (index, out) in out.chunks_exact_mut(outputs).enumerate() {
-                let (row, column) = (index / columns, index % columns);
-                let taps = [
-                    self.inside(0, row * stride[0]),
-                    self.inside(1, column * stride[1]),
-                ];
-                let origin = [row * stride[0], column * stride[1]];
-                let mut channel = 0;
-                while channel < outputs {
-                    let left = if self.multiplier == 1 {
-                        outputs - channel
-                    } else {
-                        1
-                    };
-                    let place = (origin, &taps, channel);
-                    channel += match left {
-                        32.. => self.block::<32>(image, (weights, bias), place, out),
-                        8.. => self.block::<8>(image, (weights, bias), place, out),
-                        _ => self.block::<1>(image, (weights, bias), place, out),
-                    };
+            for (row, out) in out.chunks_exact_mut(columns * outputs).enumerate() {
+                let y = row * stride[0];
+                let down = self.inside(0, y);
+                for (column, out) in out.chunks_exact_mut(outputs).enumerate() {
+                    let x = column * stride[1];
+                    let taps = [down.clone(), self.inside(1, x)];
+                    self.place(image, (weights, bias), ([y, x], &taps), out);
                 }
             }
+        }
+    }
+
+    /// All channels of one output.
+    #[inline(always)]
+    fn place(
+        &self,
+        image: &[f32],
+        tensors: (&[f32], Option<&[f32]>),
+        (origin, taps): ([usize; 2], &[Range<usize>; 2]),
+        out: &mut [f32],
+    ) {
+        let outputs = out.len();
+        let mut channel = 0;
+        while channel < outputs {
+            let left = if self.multiplier == 1 {
+                outputs - channel
+            } else {
+                1
+            };
+            let place = (origin, taps, channel);
+            channel += match left {
+                32.. => self.block::<32>(image, tensors, place, out),
+                8.. => self.block::<8>(image, tensors, place, out),
+                _ => self.block::<1>(image, tensors, place, out),
+            };
         }
     }
 
@@ -213,6 +226,11 @@ impl Depthwise {
             before,
             ..
         } = self.window;
+        if origin >= before[axis]
+            && origin + self.window.reach(axis) <= input[1 + axis] + before[axis]
+        {
+            return 0..kernel[axis];
+        }
         let first = before[axis].saturating_sub(origin).div_ceil(dilation[axis]);
         let end = (input[1 + axis] + before[axis])
             .saturating_sub(origin)
