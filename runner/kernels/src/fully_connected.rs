@@ -2,7 +2,8 @@
 //!
 //! The arithmetic is that of `reference_integer_ops::FullyConnected` and `FullyConnectedPerChannel`
 //! (tflite/kernels/internal/reference/integer_ops/fully_connected.h): one row of weights an output,
-//! `Σ (x − zx)(w − zw)` plus bias in 32 bits, then multiplier, zero point and clamp.
+//! `Σ (x − zx)(w − zw)` plus bias in 32 bits, then [`Multiplier::apply_once`], zero
+//! point and clamp.
 
 use crate::conv::check_quantisation;
 use crate::error::{Error, Operand, exactly, product};
@@ -63,7 +64,7 @@ pub fn reference(
                 let x = i32::from(x) - params.input_zero;
                 sum = sum.wrapping_add(x * (i32::from(weight) - params.weight_zero));
             }
-            *out = params.output.finish(multiplier.apply(sum));
+            *out = params.output.finish(multiplier.apply_once(sum));
         }
     }
     Ok(())
@@ -188,6 +189,7 @@ impl FullyConnected {
             (packed, outputs, weight_zero),
             sink,
         )?
+        .rounding_once()
         .run();
         Ok(())
     }

@@ -290,6 +290,8 @@ pub(crate) struct Product<'a> {
     packed: &'a [u8],
     columns: usize,
     weight_zero: i32,
+    /// Whether multipliers round once, see [`Multiplier::apply_once`].
+    once: bool,
     sink: Sink<'a>,
 }
 
@@ -332,12 +334,72 @@ impl<'a> Product<'a> {
             packed,
             columns,
             weight_zero,
+            once: false,
             sink,
         })
     }
 
+    /// Lets multipliers round once. Rows must be those of a matrix, [`Starts::matrix`].
+    pub(crate) fn rounding_once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    /// Scales accumulators here that a kernel, which rounds twice, gives as they are: panel by panel,
+    /// some rows at a time.
+    fn run_once(self) {
+        let Sink::Bytes { out, step, stage } = self.sink else {
+            return;
+        };
+        let layout = Layout::of(self.isa);
+        let column_bytes = HEADER + self.taps.padded(layout.kr);
+        let mut wide = [0_i32; WIDE];
+        let mut packed = self.packed;
+        let mut from = 0;
+        while from < self.columns {
+            let width = layout.width(from, self.columns);
+            let (panel, rest) = packed.split_at(width * column_bytes);
+            let used = width.min(self.columns - from);
+            let most = WIDE / used;
+            let mut row = 0;
+            while row < self.starts.places {
+                let rows = most.min(self.starts.places - row);
+                let wide = &mut wide[..rows * used];
+                let part = Product {
+                    left: &self.left[row * self.starts.place_step..],
+                    starts: Starts::matrix(rows, self.starts.place_step),
+                    packed: panel,
+                    columns: used,
+                    once: false,
+                    sink: Sink::Wide {
+                        out: wide,
+                        step: used,
+                    },
+                    ..self
+                };
+                part.run();
+                for (r, sums) in wide.chunks_exact(used).enumerate() {
+                    let out = &mut out[(row + r) * step + from..][..used];
+                    for (lane, (out, &sum)) in out.iter_mut().zip(sums).enumerate() {
+                        let multiplier = Multiplier {
+                            mantissa: field(panel, width + lane),
+                            shift: field(panel, 2 * width + lane),
+                        };
+                        *out = stage.finish(multiplier.apply_once(sum));
+                    }
+                }
+                row += rows;
+            }
+            packed = rest;
+            from += width;
+        }
+    }
+
     /// Computes it.
     pub(crate) fn run(self) {
+        if self.once && matches!(self.sink, Sink::Bytes { .. }) && !rounds_once(self.isa) {
+            return self.run_once();
+        }
         match self.isa.0 {
             Level::Portable => portable::run(self),
             #[cfg(target_arch = "aarch64")]
@@ -359,4 +421,22 @@ fn total(left: &[i8], start: usize, taps: &Taps) -> i32 {
         .flat_map(|offset| left[start + offset..].iter().take(taps.run))
         .map(|&x| i32::from(x))
         .sum()
+}
+
+/// Accumulators that [`Product::run_once`] holds: not fewer than the columns of any panel.
+const WIDE: usize = 256;
+
+/// Whether the kernel of an instruction set knows both roundings.
+fn rounds_once(isa: Isa) -> bool {
+    match isa.0 {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => true,
+        _ => false,
+    }
+}
+
+/// The `index`-th word of a panel's header.
+fn field(panel: &[u8], index: usize) -> i32 {
+    let bytes = panel.get(index * 4..).and_then(|rest| rest.first_chunk());
+    bytes.copied().map_or(0, i32::from_ne_bytes)
 }

@@ -47,7 +47,17 @@ impl Multiplier {
         divide_by_power_of_two(doubling_high(x.wrapping_shl(left), self.mantissa), right)
     }
 
-    /// The same for the 64-bit accumulators of int16 activations, where the reference keeps 16 bits
+    /// `x` times this number, rounded once: the other build of `MultiplyByQuantizedMultiplier`
+    /// (`TFLITE_SINGLE_ROUNDING`). In LiteRT 2.3 the reference kernel of `FULLY_CONNECTED` rounds so,
+    /// while those of convolutions and `BATCH_MATMUL` round twice; the oracle's cases tell.
+    #[inline]
+    pub fn apply_once(self, x: i32) -> i32 {
+        let total = (31 - self.shift).clamp(1, 62) as u32;
+        let product = i64::from(x) * i64::from(self.mantissa);
+        ((product + (1 << (total - 1))) >> total) as i32
+    }
+
+    /// [`Multiplier::apply`] for the 64-bit accumulators of int16 activations, where the reference keeps 16 bits
     /// of the mantissa and rounds once. `shift` must be below 8, as there.
     #[inline]
     pub fn apply_wide(self, x: i64) -> i32 {

@@ -7,5 +7,6 @@ mod oracle {
     mod fold;
     mod linear;
     mod movement;
+    mod products;
     mod support;
 }

@@ -83,7 +83,7 @@ fn tile<const V: usize, const R: usize>(product: &mut Product, panel: &Panel<V>,
     let mut sums = dot(product.left, &starts, corrections, &product.taps, panel);
     match &mut product.sink {
         Sink::Bytes { out, step, stage } => {
-            panel.scale(&mut sums);
+            panel.scale(&mut sums, product.once);
             panel.put_bytes(&sums, *stage, out, (row * *step, *step));
         }
         Sink::Wide { out, step } => {
@@ -202,14 +202,14 @@ impl<'a, const V: usize> Panel<'a, V> {
     }
 
     /// Multiplies accumulators by their columns' multipliers, rounded as in
-    /// [`crate::requant::Multiplier::apply`].
+    /// [`crate::requant::Multiplier::apply`], or `once` as in `apply_once`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    fn scale<const R: usize>(&self, sums: &mut [[__m512i; V]; R]) {
+    fn scale<const R: usize>(&self, sums: &mut [[__m512i; V]; R], once: bool) {
         let (mantissas, shifts) = (self.field(1), self.field(2));
         let zero = _mm512_setzero_si512();
         for v in 0..V {
-            if _mm512_cmpgt_epi32_mask(shifts[v], zero) != 0 {
+            if !once && _mm512_cmpgt_epi32_mask(shifts[v], zero) != 0 {
                 let left = _mm512_max_epi32(shifts[v], zero);
                 for sums in sums.iter_mut() {
                     sums[v] = _mm512_sllv_epi32(sums[v], left);
@@ -217,10 +217,20 @@ impl<'a, const V: usize> Panel<'a, V> {
             }
         }
         for v in 0..V {
-            let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shifts[v]), zero);
-            let even_right = _mm512_and_si512(right, _mm512_set1_epi64(0xffff_ffff));
-            let even = Scale::new(mantissas[v], even_right);
-            let odd = Scale::new(upper(mantissas[v]), upper(right));
+            let low_half = _mm512_set1_epi64(0xffff_ffff);
+            let [even, odd] = if once {
+                let total = _mm512_sub_epi32(_mm512_set1_epi32(31), shifts[v]);
+                [
+                    Scale::once(mantissas[v], _mm512_and_si512(total, low_half)),
+                    Scale::once(upper(mantissas[v]), upper(total)),
+                ]
+            } else {
+                let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shifts[v]), zero);
+                [
+                    Scale::twice(mantissas[v], _mm512_and_si512(right, low_half)),
+                    Scale::twice(upper(mantissas[v]), upper(right)),
+                ]
+            };
             for sums in sums.iter_mut() {
                 let (low, high) = (even.apply(sums[v]), odd.apply(upper(sums[v])));
                 sums[v] = _mm512_mask_shuffle_epi32::<_MM_PERM_CCAA>(low, 0xaaaa, high);
@@ -328,7 +338,7 @@ struct Scale {
 impl Scale {
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn new(mantissa: __m512i, exponent: __m512i) -> Self {
+    fn twice(mantissa: __m512i, exponent: __m512i) -> Self {
         let twice = _mm512_test_epi64_mask(exponent, exponent);
         let nudge = _mm512_set1_epi64(1 << 30);
         let second = _mm512_maskz_sllv_epi64(twice, nudge, exponent);
@@ -337,6 +347,19 @@ impl Scale {
             round: _mm512_add_epi64(nudge, second),
             negative: _mm512_maskz_set1_epi64(twice, -(1 << 31)),
             shift: _mm512_add_epi64(exponent, _mm512_set1_epi64(31)),
+        }
+    }
+
+    /// Rounded once, with the whole shift.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn once(mantissa: __m512i, shift: __m512i) -> Self {
+        let one = _mm512_set1_epi64(1);
+        Self {
+            mantissa,
+            round: _mm512_sllv_epi64(one, _mm512_sub_epi64(shift, one)),
+            negative: _mm512_setzero_si512(),
+            shift,
         }
     }
 
