@@ -100,16 +100,50 @@ impl Lines {
                 continue;
             }
             line.fill(padding);
+            if self.repeat == 1 {
+                self.sort(row, left, flip, line);
+                continue;
+            }
             for (x, pixel) in row.chunks_exact(depth).enumerate() {
                 let into = &mut line[self.column(left + x)..][..channels];
-                if self.repeat == 1 {
-                    flipped(pixel, flip, into);
-                } else {
-                    for (into, &value) in into.chunks_exact_mut(self.repeat).zip(pixel) {
-                        into.fill(value ^ flip);
+                for (into, &value) in into.chunks_exact_mut(self.repeat).zip(pixel) {
+                    into.fill(value ^ flip);
+                }
+            }
+        }
+    }
+
+    /// Sorts the columns of an image's row by their remainder.
+    fn sort(&self, row: &[i8], left: usize, flip: i8, line: &mut [i8]) {
+        let (stride, depth) = (self.window.stride[1], self.window.input[3]);
+        for first in 0..stride.min(row.len() / depth) {
+            let from = row[first * depth..].chunks(stride * depth);
+            let into = line[self.column(left + first)..].chunks_exact_mut(depth);
+            // The usual depths, known to the compiler, need no loop for a pixel.
+            match depth {
+                8 => pixels::<8>(from, into, flip),
+                16 => pixels::<16>(from, into, flip),
+                32 => pixels::<32>(from, into, flip),
+                64 => pixels::<64>(from, into, flip),
+                _ => {
+                    for (from, into) in from.zip(into) {
+                        flipped(&from[..depth], flip, into);
                     }
                 }
             }
+        }
+    }
+}
+
+/// Copies pixels of `N` channels.
+fn pixels<'s, const N: usize>(
+    from: impl Iterator<Item = &'s [i8]>,
+    into: impl Iterator<Item = &'s mut [i8]>,
+    flip: i8,
+) {
+    for (from, into) in from.zip(into) {
+        if let (Some(from), Some(into)) = (from.first_chunk::<N>(), into.first_chunk_mut::<N>()) {
+            *into = from.map(|value| value ^ flip);
         }
     }
 }
