@@ -3,8 +3,15 @@
 //! [`Model::load`] checks a `.tflite` flatbuffer and prepares it; [`Model::input_mut`],
 //! [`Model::run`] and [`Model::output`] then move raw little-endian tensor bytes in and out.
 
+mod arena;
 mod error;
+mod graph;
+mod lower;
 mod model;
+mod operator;
+mod reader;
+mod session;
+mod step;
 mod tensor;
 
 pub use error::{LoadError, RunError};

@@ -1,10 +1,8 @@
 //! A loaded model: inputs in, one inference, outputs out.
 
-use tract_core::internal::{Framework, SimplePlan, TValue, Tensor, TypedFact, TypedOp, tvec};
-use tract_core::plan::SimpleState;
-use tract_tflite::tflite;
-
-use crate::tensor::AlignedBytes;
+use crate::lower::lower;
+use crate::reader;
+use crate::session::Session;
 use crate::{DType, LoadError, RunError, TensorInfo};
 
 /// What a model may ask for.
@@ -40,119 +38,58 @@ pub struct OperatorTime {
 pub struct Model {
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
-    buffers: Vec<AlignedBytes>,
-    results: Vec<AlignedBytes>,
-    state: SimpleState<TypedFact, Box<dyn TypedOp>>,
+    session: Session,
+    operators: Vec<Named>,
 }
 
-fn flatbuffer(reason: impl ToString) -> LoadError {
-    LoadError::Flatbuffer {
-        reason: reason.to_string(),
-    }
-}
-
-fn plan(reason: impl ToString) -> LoadError {
-    LoadError::Plan {
-        reason: reason.to_string(),
-    }
-}
-
-fn info(subgraph: &tflite::SubGraph<'_>, index: i32) -> Result<TensorInfo, LoadError> {
-    let tensors = subgraph.tensors().ok_or_else(|| flatbuffer("no tensors"))?;
-    let index = usize::try_from(index)
-        .ok()
-        .filter(|&i| i < tensors.len())
-        .ok_or_else(|| flatbuffer("tensor index out of range"))?;
-    let tensor = tensors.get(index);
-    let name = tensor.name().unwrap_or_default().to_string();
-    let shape: Option<Vec<usize>> = tensor.shape().map_or(Some(vec![]), |shape| {
-        shape.iter().map(|d| usize::try_from(d).ok()).collect()
-    });
-    let dtype = match tensor.type_() {
-        tflite::TensorType::FLOAT32 => DType::F32,
-        tflite::TensorType::INT32 => DType::I32,
-        tflite::TensorType::INT64 => DType::I64,
-        tflite::TensorType::BOOL => DType::Bool,
-        other => {
-            return Err(LoadError::Tensor {
-                index,
-                name,
-                reason: format!("{other:?} not yet executable on this engine"),
-            });
-        }
-    };
-    let shape = shape.ok_or_else(|| LoadError::Tensor {
-        index,
-        name: name.clone(),
-        reason: "negative dimension".into(),
-    })?;
-    Ok(TensorInfo {
-        name,
-        dtype,
-        shape,
-        quantization: None,
-    })
+/// How an operator and its output are called in the file.
+#[derive(Debug)]
+struct Named {
+    operator: String,
+    output: String,
 }
 
 impl Model {
     /// Checks and prepares the model in `bytes`.
+    ///
+    /// # Errors
+    /// When the file is broken, holds an operator that is not covered, or needs more memory than allowed;
+    /// naming the tensor or operator.
     pub fn load(bytes: &[u8], limits: &Limits) -> Result<Self, LoadError> {
-        let root = tflite::root_as_model(bytes).map_err(flatbuffer)?;
-        let subgraph = root
-            .subgraphs()
-            .filter(|s| !s.is_empty())
-            .ok_or_else(|| flatbuffer("no subgraph"))?
-            .get(0);
-        for (index, tensor) in subgraph.tensors().into_iter().flatten().enumerate() {
-            if matches!(
-                tensor.type_(),
-                tflite::TensorType::INT8 | tflite::TensorType::UINT8 | tflite::TensorType::INT16
-            ) {
-                return Err(LoadError::Tensor {
-                    index,
-                    name: tensor.name().unwrap_or_default().to_string(),
-                    reason: format!("{:?} not yet executable on this engine", tensor.type_()),
-                });
-            }
-        }
-        let infos = |list: Option<flatbuffers::Vector<'_, i32>>| {
-            list.into_iter()
-                .flatten()
-                .map(|i| info(&subgraph, i))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let (inputs, outputs) = (infos(subgraph.inputs())?, infos(subgraph.outputs())?);
-        let buffers = |infos: &[TensorInfo]| {
-            infos
+        let graph = reader::read(bytes)?;
+        let program = lower(&graph, limits, false)?;
+        let describe = |tensors: &[usize]| {
+            tensors
                 .iter()
-                .map(|i| {
-                    let needed = i.bytes() as u64;
-                    let refused = LoadError::Memory {
-                        needed,
-                        allowed: limits.memory_bytes,
-                        what: "its inputs and outputs",
-                    };
-                    if needed > limits.memory_bytes {
-                        Err(refused)
-                    } else {
-                        AlignedBytes::zeroed(i.bytes()).ok_or(refused)
+                .map(|&index| {
+                    let tensor = &graph.tensors[index];
+                    TensorInfo {
+                        name: tensor.name.into(),
+                        dtype: tensor.dtype.unwrap_or(DType::U8),
+                        shape: program.shapes[index].clone(),
+                        quantization: tensor
+                            .scales
+                            .as_ref()
+                            .and_then(|scales| scales.per_tensor()),
                     }
                 })
-                .collect::<Result<Vec<_>, _>>()
+                .collect::<Vec<_>>()
         };
-        let framework = tract_tflite::tflite();
-        let state = framework
-            .model_for_read(&mut &bytes[..])
-            .and_then(|model| model.into_optimized())
-            .and_then(SimplePlan::new)
-            .and_then(|plan| SimpleState::new(&plan))
-            .map_err(|e| plan(format!("{e:#}")))?;
+        let (inputs, outputs) = (describe(&graph.inputs), describe(&graph.outputs));
+        let operators = graph
+            .operators
+            .iter()
+            .map(|operator| Named {
+                operator: operator.name.to_string(),
+                output: graph.output_name(operator),
+            })
+            .collect();
+        let session = Session::new(&graph, program, limits)?;
         Ok(Self {
-            buffers: buffers(&inputs)?,
-            results: buffers(&outputs)?,
             inputs,
             outputs,
-            state,
+            session,
+            operators,
         })
     }
 
@@ -168,67 +105,56 @@ impl Model {
 
     /// Raw little-endian bytes of input `index`, kept from run to run. Panics if there is no such input.
     pub fn input_mut(&mut self, index: usize) -> &mut [u8] {
-        self.buffers[index].bytes_mut()
+        self.session.input_mut(index)
     }
 
-    /// One inference.
+    /// One inference. Allocates nothing from the second time on.
+    ///
+    /// # Errors
+    /// When an operator meets a value it must not act upon.
     pub fn run(&mut self) -> Result<(), RunError> {
-        let failed = |reason: String| RunError::Operator {
-            operator: "graph".into(),
-            output: String::new(),
-            reason,
-        };
-        let mut values = tvec!();
-        for (info, buffer) in self.inputs.iter().zip(&self.buffers) {
-            let mut tensor =
-                Tensor::zero_aligned_dt(info.dtype.datum(), &info.shape, AlignedBytes::ALIGNMENT)
-                    .map_err(|e| failed(e.to_string()))?;
-            tensor.as_bytes_mut().copy_from_slice(buffer.bytes());
-            values.push(TValue::from(tensor));
-        }
-        let results = self
-            .state
-            .run(values)
-            .map_err(|e| failed(format!("{e:#}")))?;
-        for (result, buffer) in results.iter().zip(&mut self.results) {
-            if result.as_bytes().len() != buffer.bytes().len() {
-                return Err(failed(
-                    "an output has another size than the file says".into(),
-                ));
-            }
-            buffer.bytes_mut().copy_from_slice(result.as_bytes());
-        }
-        Ok(())
+        self.session.run(|_, _| ())
     }
 
     /// Raw little-endian bytes of output `index` after [`Model::run`]. Panics if there is no such output.
     pub fn output(&self, index: usize) -> &[u8] {
-        self.results[index].bytes()
+        self.session.output(index)
     }
 
-    /// Planned peak of activation memory in bytes, inputs and outputs included.
+    /// Planned peak of activation memory in bytes, inputs, outputs and scratch included.
     pub fn activation_bytes(&self) -> usize {
-        self.inputs
-            .iter()
-            .chain(&self.outputs)
-            .map(TensorInfo::bytes)
-            .sum()
+        self.session.arena_bytes()
     }
 
     /// Time per operator, summed over `runs` inferences, in ticks of `clock`.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
     pub fn profile(
         &mut self,
         runs: u32,
         clock: &mut dyn FnMut() -> u64,
     ) -> Result<Vec<OperatorTime>, RunError> {
-        let start = clock();
+        let mut ticks = vec![None; self.operators.len()];
         for _ in 0..runs {
-            self.run()?;
+            let mut before = clock();
+            self.session.run(|origin, _| {
+                let now = clock();
+                *ticks[origin.operator].get_or_insert(0) += now.wrapping_sub(before);
+                before = clock();
+            })?;
         }
-        Ok(vec![OperatorTime {
-            operator: "graph".into(),
-            output: String::new(),
-            ticks: clock().wrapping_sub(start),
-        }])
+        Ok(self
+            .operators
+            .iter()
+            .zip(ticks)
+            .filter_map(|(named, ticks)| {
+                Some(OperatorTime {
+                    operator: named.operator.clone(),
+                    output: named.output.clone(),
+                    ticks: ticks?,
+                })
+            })
+            .collect())
     }
 }

@@ -1,0 +1,91 @@
+//! Weights as kernels want them, owned by the step that uses them.
+
+use std::sync::Mutex;
+
+use scalebench_kernels::{Error, hybrid};
+
+use crate::lower::Refusal;
+use crate::step::{Fault, Io, aligned, cut};
+use crate::tensor::AlignedBytes;
+
+/// Zeroed memory on a cache line.
+pub(super) fn memory(bytes: usize) -> Result<AlignedBytes, Refusal> {
+    AlignedBytes::zeroed(bytes)
+        .ok_or_else(|| Refusal::Broken(format!("no memory for {bytes} bytes of weights")))
+}
+
+/// The same memory as floats.
+#[inline]
+pub(super) fn floats(packed: &AlignedBytes) -> &[f32] {
+    bytemuck::cast_slice(packed.bytes())
+}
+
+/// Constants and working memory of a layer with float activations and int8 weights.
+pub(super) struct Hybrid {
+    packed: AlignedBytes,
+    sums: Vec<i32>,
+    scales: Vec<f32>,
+    bias: Option<Vec<f32>>,
+    len: hybrid::ScratchLen,
+    /// How each row was quantised; no plain bytes, so not in the arena. Only ever one inference uses it.
+    rows: Mutex<Vec<hybrid::Quantised>>,
+}
+
+impl Hybrid {
+    /// With one scale and bias for each output channel.
+    pub(super) fn new(
+        packed: AlignedBytes,
+        weights: &[i8],
+        scales: Vec<f32>,
+        bias: Option<Vec<f32>>,
+        len: hybrid::ScratchLen,
+    ) -> Self {
+        let mut sums = vec![0; scales.len()];
+        hybrid::column_sums(weights, &mut sums);
+        Self {
+            packed,
+            sums,
+            scales,
+            bias,
+            rows: Mutex::new(vec![hybrid::Quantised::default(); len.rows]),
+            len,
+        }
+    }
+
+    /// Bytes of scratch memory in the arena.
+    pub(super) fn scratch(&self) -> usize {
+        aligned(self.len.bytes) + aligned(self.len.words * size_of::<i32>())
+    }
+
+    /// Hands the kernel everything.
+    pub(super) fn run(
+        &self,
+        io: &mut Io<'_>,
+        kernel: impl Fn(
+            &hybrid::Columns<'_>,
+            &[f32],
+            hybrid::Scratch<'_>,
+            &mut [f32],
+        ) -> Result<(), Error>,
+    ) -> Result<(), Fault> {
+        let columns = hybrid::Columns {
+            packed: self.packed.bytes(),
+            sums: &self.sums,
+            scales: &self.scales,
+            bias: self.bias.as_deref(),
+        };
+        let (input, scratch, out) = io.with_scratch::<f32, u8, f32>();
+        let (bytes, rest) = cut(scratch, self.len.bytes)?;
+        let (words, _) = cut(rest, self.len.words)?;
+        let mut rows = self
+            .rows
+            .try_lock()
+            .map_err(|_| Fault::Value("a second inference runs at the same time"))?;
+        let scratch = hybrid::Scratch {
+            bytes,
+            words,
+            rows: &mut rows,
+        };
+        Ok(kernel(&columns, input, scratch, out)?)
+    }
+}
