@@ -174,7 +174,6 @@ pub(crate) enum ModelsAction {
     /// List families and their variants (the same as no word at all)
     List,
     /// Check every file of every family against its manifest, and say what is missing
-    #[command(visible_alias = "check")]
     Validate {
         /// Only this family
         name: Option<String>,
@@ -184,7 +183,38 @@ pub(crate) enum ModelsAction {
         /// The family's name: a-z 0-9 . _ -
         name: String,
     },
+    /// Say what a TFLite file holds and how it would be executed, without running it
+    Inspect(InspectArgs),
+    /// Check one TFLite file against golden vectors; without a file the same as validate
+    Check(CheckArgs),
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The model
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = CHECK)]
+pub(crate) struct CheckArgs {
+    /// The model [default: all families]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Folder of golden vectors
+    #[arg(long, value_name = "DIR", requires = "file")]
+    pub(crate) golden: Option<PathBuf>,
+    /// Largest difference of float outputs, as a share of the reference's largest magnitude
+    #[arg(long, value_name = "SHARE", default_value_t = scalebench_engine::check::FLOAT_TOLERANCE, requires = "golden")]
+    pub(crate) tolerance: f64,
+}
+
+const CHECK: &str = "\
+Golden vectors of NAME.tflite
+    NAME.0.in.bin, NAME.1.in.bin, ...    all inputs, one after the other, raw and little-endian
+    NAME.0.out.bin, ...                  all outputs
+    NAME.0.tensors/N.bin                 tensor number N, if each operator is to be compared";
 
 /// Where the board is.
 #[derive(Clone, Debug, Args)]

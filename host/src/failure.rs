@@ -51,6 +51,9 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
             || error.is::<PlanError>()
             || error.is::<ModelsError>()
             || error.is::<scalebench_boards::BoardError>()
+            || error.is::<scalebench_engine::LoadError>()
+            || error.is::<scalebench_engine::RunError>()
+            || error.is::<scalebench_engine::check::CheckError>()
             || error.is::<scalebench::logs::LogError>()
             || error.is::<scalebench::cross::CrossError>();
         input.then_some(2)

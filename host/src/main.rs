@@ -45,7 +45,11 @@ fn main() -> ExitCode {
         }
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        // Names out of a model or from a board may hold anything.
+        for (index, line) in error.to_string().lines().enumerate() {
+            let word = if index == 0 { "error: " } else { "" };
+            eprintln!("{word}{}", scalebench::text::escaped(line));
+        }
         code(&error)
     })
 }

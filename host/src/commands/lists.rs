@@ -1,6 +1,6 @@
 //! `scalebench boards` and `scalebench models`
 
-use super::out;
+use super::{models, out};
 use crate::cli::{JsonArgs, ModelsAction, ModelsArgs};
 use anyhow::Result;
 use comfy_table::Cell;
@@ -98,6 +98,15 @@ fn validated(families: &[scalebench_models::Family]) -> Result<ExitCode> {
 }
 
 pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
+    match &args.action {
+        Some(ModelsAction::Inspect(inspect)) => return models::inspect(inspect, args.json),
+        Some(ModelsAction::Check(check)) => {
+            if let Some(file) = &check.file {
+                return models::check_file(check, file, args.json);
+            }
+        }
+        _ => {}
+    }
     let root = scalebench_models::root(args.models.as_deref());
     if let Some(ModelsAction::New { name }) = &args.action {
         let path = scalebench_models::begin(&root, name)?;
@@ -112,7 +121,10 @@ pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
         return validated(&[family]);
     }
     let families = plan::families(args.models.as_deref())?;
-    if matches!(args.action, Some(ModelsAction::Validate { .. })) {
+    if matches!(
+        args.action,
+        Some(ModelsAction::Validate { .. } | ModelsAction::Check(_))
+    ) {
         return validated(&families);
     }
     let mut rows = Vec::new();

@@ -4,8 +4,10 @@
 //! [`Model::run`] and [`Model::output`] then move raw little-endian tensor bytes in and out.
 
 mod arena;
+pub mod check;
 mod error;
 mod graph;
+mod inspect;
 mod lower;
 mod model;
 mod operator;
@@ -15,5 +17,6 @@ mod step;
 mod tensor;
 
 pub use error::{LoadError, RunError};
-pub use model::{Limits, Model, OperatorTime};
+pub use inspect::{Execution, ModelReport, OperatorReport, TensorReport, inspect};
+pub use model::{Limits, Model, OperatorTime, Written};
 pub use tensor::{DType, Quantization, TensorInfo};

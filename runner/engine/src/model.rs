@@ -47,6 +47,23 @@ pub struct Model {
 struct Named {
     operator: String,
     output: String,
+    dtype: DType,
+}
+
+/// What an operator has just written.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Written<'m> {
+    /// Type of the operator as the schema names it.
+    pub operator: &'m str,
+    /// Index of the tensor in the main subgraph.
+    pub tensor: usize,
+    /// Name of the operator's first output.
+    pub name: &'m str,
+    /// Element type.
+    pub dtype: DType,
+    /// Raw little-endian elements.
+    pub bytes: &'m [u8],
 }
 
 impl Model {
@@ -82,6 +99,11 @@ impl Model {
             .map(|operator| Named {
                 operator: operator.name.to_string(),
                 output: graph.output_name(operator),
+                dtype: operator
+                    .outputs
+                    .first()
+                    .and_then(|&output| graph.tensors[output].dtype.ok())
+                    .unwrap_or(DType::U8),
             })
             .collect();
         let session = Session::new(&graph, program, limits)?;
@@ -114,6 +136,24 @@ impl Model {
     /// When an operator meets a value it must not act upon.
     pub fn run(&mut self) -> Result<(), RunError> {
         self.session.run(|_, _| ())
+    }
+
+    /// One inference, in which `observe` sees what every operator writes.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn run_observed(&mut self, mut observe: impl FnMut(Written<'_>)) -> Result<(), RunError> {
+        let operators = &self.operators;
+        self.session.run(|origin, bytes| {
+            let named = &operators[origin.operator];
+            observe(Written {
+                operator: &named.operator,
+                tensor: origin.tensor,
+                name: &named.output,
+                dtype: named.dtype,
+                bytes,
+            });
+        })
     }
 
     /// Raw little-endian bytes of output `index` after [`Model::run`]. Panics if there is no such output.

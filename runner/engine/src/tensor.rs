@@ -38,6 +38,11 @@ impl DType {
         }
     }
 
+    /// Whether elements are floats.
+    pub(crate) const fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F16)
+    }
+
     /// tract's name for the type. Quantised tensors are plain integers to tract.
     pub(crate) const fn datum(self) -> DatumType {
         match self {

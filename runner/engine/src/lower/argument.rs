@@ -30,7 +30,7 @@ pub(crate) fn unsupported<T>(reason: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Unsupported(reason.into()))
 }
 
-impl<'a> Lowering<'_, 'a> {
+impl Lowering<'_, '_> {
     fn argument(&self, tensor: usize) -> Argument<'_> {
         let spec = &self.graph.tensors[tensor];
         Argument {
@@ -47,7 +47,7 @@ impl<'a> Lowering<'_, 'a> {
     /// Input `index`, which must be there.
     pub(crate) fn input(
         &self,
-        operator: &Operator<'a>,
+        operator: &Operator<'_>,
         index: usize,
     ) -> Result<Argument<'_>, Refusal> {
         self.optional(operator, index)
@@ -55,7 +55,7 @@ impl<'a> Lowering<'_, 'a> {
     }
 
     /// Input `index`, if it is there.
-    pub(crate) fn optional(&self, operator: &Operator<'a>, index: usize) -> Option<Argument<'_>> {
+    pub(crate) fn optional(&self, operator: &Operator<'_>, index: usize) -> Option<Argument<'_>> {
         let tensor = operator.inputs.get(index).copied().flatten()?;
         Some(self.argument(tensor))
     }
@@ -63,7 +63,7 @@ impl<'a> Lowering<'_, 'a> {
     /// Output `index`, with the shape of the file.
     pub(crate) fn output(
         &self,
-        operator: &Operator<'a>,
+        operator: &Operator<'_>,
         index: usize,
     ) -> Result<Argument<'_>, Refusal> {
         match operator.outputs.get(index) {

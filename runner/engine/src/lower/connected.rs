@@ -162,7 +162,7 @@ fn float(cx: &Lowering<'_, '_>, layer: &Layer<'_>) -> Result<(Step, usize), Refu
         ..
     } = layer;
     let shape = [layer.rows, layer.inputs, layer.outputs];
-    let kernel = float::fully_connected::FullyConnected::new(cx.isa, shape, clamp(layer.fused))?;
+    let kernel = float::FullyConnected::new(cx.isa, shape, clamp(layer.fused))?;
     let bias = float_bias(layer.bias, layer.outputs)?;
     let mut packed = memory(kernel.packed_len() * size_of::<f32>())?;
     kernel.pack(

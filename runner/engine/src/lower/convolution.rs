@@ -154,7 +154,7 @@ fn float(cx: &Lowering<'_, '_>, dense: &Dense<'_>) -> Result<Lowered, Refusal> {
         output,
         ..
     } = dense;
-    let kernel = float::conv::Conv::new(cx.isa, dense.window, dense.groups, clamp(dense.fused))?;
+    let kernel = float::Conv::new(cx.isa, dense.window, dense.groups, clamp(dense.fused))?;
     let bias = float_bias(dense.bias, filter.shape[0])?;
     let mut packed = memory(kernel.packed_len() * size_of::<f32>())?;
     kernel.pack(

@@ -149,7 +149,7 @@ fn float(
     [a, b, output]: [&Argument<'_>; 3],
 ) -> Result<Step, Refusal> {
     let shape = [batches.rows, batches.inner, batches.columns];
-    let kernel = float::batch_matmul::BatchMatmul::new(cx.isa, shape, transposed)?;
+    let kernel = float::BatchMatmul::new(cx.isa, shape, transposed)?;
     let packed_len = kernel.packed_len();
     let batches = batches.clone();
     let inputs = [a.tensor, b.tensor];

@@ -5,12 +5,17 @@
 //! constants only is computed here, once; what changes no byte becomes no step at all.
 
 mod argument;
+mod arithmetic;
 mod connected;
 mod convolution;
+mod function;
 mod matmul;
 mod packed;
+mod pool;
+mod reduce;
 mod scheme;
 mod shape;
+mod softmax;
 mod window;
 
 use std::borrow::Cow;
@@ -24,8 +29,6 @@ use crate::reader::elements;
 use crate::step::{Io, MOST, Step};
 use crate::tensor::AlignedBytes;
 use crate::{DType, Limits, LoadError};
-
-pub(crate) use argument::Argument;
 
 /// Why an operator becomes no step.
 #[derive(Debug)]
@@ -81,20 +84,16 @@ impl Lowered {
 /// How an operator will be executed, for a preflight.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// By steps of its own: the kernel, multiplications, bytes of packed constants.
-    Runs {
-        path: &'static str,
-        macs: u64,
-        weight_bytes: usize,
-    },
+    /// By steps of its own: the kernel, multiplications.
+    Runs { path: &'static str, macs: u64 },
     /// Computed at load.
     Folded,
     /// It moves no byte.
     Free,
     /// Another operator does its work.
     Fused,
-    /// Not at all.
-    Refused(LoadError),
+    /// Not at all: why.
+    Refused(String),
 }
 
 /// A lowered graph.
@@ -144,11 +143,10 @@ pub(crate) fn lower(
             }
             Err(Refusal::Broken(reason)) => return Err(graph.operator_error(operator, reason)),
             Err(Refusal::Unsupported(reason)) => {
-                let error = graph.unsupported(operator, reason);
                 if !lenient {
-                    return Err(error);
+                    return Err(graph.unsupported(operator, reason));
                 }
-                Verdict::Refused(error)
+                Verdict::Refused(reason)
             }
         };
         if folded_bytes > limits.memory_bytes {
@@ -212,6 +210,51 @@ impl<'g, 'a> Lowering<'g, 'a> {
             B::EXPAND_DIMS => shape::expand_dims(self, operator),
             B::SHAPE => shape::shape(self, operator),
             B::RANK => shape::rank(self, operator),
+            B::CONV_2D => convolution::dense(self, operator),
+            B::FULLY_CONNECTED => connected::fully_connected(self, operator),
+            B::BATCH_MATMUL => matmul::batch_matmul(self, operator),
+            B::ADD | B::SUB | B::MUL | B::DIV | B::SQUARED_DIFFERENCE => {
+                arithmetic::arithmetic(self, operator)
+            }
+            B::MAXIMUM | B::MINIMUM => arithmetic::extremum(self, operator),
+            B::PRELU => arithmetic::prelu(self, operator),
+            B::EQUAL | B::NOT_EQUAL | B::LESS | B::LESS_EQUAL | B::GREATER | B::GREATER_EQUAL => {
+                arithmetic::compare(self, operator)
+            }
+            B::LOGICAL_AND | B::LOGICAL_OR => arithmetic::logical(self, operator),
+            B::LOGICAL_NOT => function::not(self, operator),
+            B::AVERAGE_POOL_2D | B::MAX_POOL_2D | B::L2_POOL_2D => pool::pool(self, operator),
+            B::SOFTMAX => softmax::softmax(self, operator),
+            B::LOG_SOFTMAX => softmax::log_softmax(self, operator),
+            B::MEAN
+            | B::SUM
+            | B::REDUCE_PROD
+            | B::REDUCE_MAX
+            | B::REDUCE_MIN
+            | B::REDUCE_ANY
+            | B::REDUCE_ALL => reduce::reduce(self, operator),
+            B::RELU
+            | B::RELU6
+            | B::RELU_N1_TO_1
+            | B::RELU_0_TO_1
+            | B::LEAKY_RELU
+            | B::LOGISTIC
+            | B::TANH
+            | B::HARD_SWISH
+            | B::GELU
+            | B::ELU
+            | B::EXP
+            | B::LOG
+            | B::SQRT
+            | B::RSQRT
+            | B::SQUARE
+            | B::ABS
+            | B::NEG
+            | B::FLOOR
+            | B::CEIL
+            | B::ROUND
+            | B::SIN
+            | B::COS => function::unary(self, operator),
             _ => Err(Refusal::Unsupported(
                 "no kernel for this type of operator".into(),
             )),
@@ -307,7 +350,6 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 let verdict = Verdict::Runs {
                     path: list.first().map_or("", |step| step.path),
                     macs: list.iter().map(|step| step.macs).sum(),
-                    weight_bytes: list.iter().map(|step| step.weight_bytes).sum(),
                 };
                 for mut step in list {
                     for input in &mut step.inputs {
