@@ -28,12 +28,6 @@ pub(crate) struct Io<'a> {
 }
 
 impl Io<'_> {
-    /// Input `I` as elements.
-    #[inline]
-    pub(crate) fn input<T: Pod>(&self, index: usize) -> &[T] {
-        bytemuck::cast_slice(self.inputs[index])
-    }
-
     /// Input 0 and output 0.
     #[inline]
     pub(crate) fn unary<A: Pod, Z: Pod>(&mut self) -> (&[A], &mut [Z]) {

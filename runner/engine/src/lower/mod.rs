@@ -8,6 +8,7 @@ mod argument;
 mod arithmetic;
 mod connected;
 mod convolution;
+mod depthwise;
 mod function;
 mod matmul;
 mod packed;
@@ -211,6 +212,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
             B::SHAPE => shape::shape(self, operator),
             B::RANK => shape::rank(self, operator),
             B::CONV_2D => convolution::dense(self, operator),
+            B::DEPTHWISE_CONV_2D => depthwise::depthwise(self, operator),
             B::FULLY_CONNECTED => connected::fully_connected(self, operator),
             B::BATCH_MATMUL => matmul::batch_matmul(self, operator),
             B::ADD | B::SUB | B::MUL | B::DIV | B::SQUARED_DIFFERENCE => {

@@ -5,7 +5,7 @@ use tract_tflite::tflite::{BuiltinOperator, Padding};
 
 use crate::DType;
 use crate::graph::Operator;
-use crate::lower::argument::{Argument, broken, unsupported};
+use crate::lower::argument::{Argument, broken};
 use crate::lower::{Lowering, Refusal};
 
 /// How a window slides, as the options say.
@@ -140,18 +140,6 @@ impl<'a> Lowering<'_, 'a> {
                 before: [amount(top)?, amount(left)?],
                 after: [amount(bottom)?, amount(right)?],
             },
-        ))
-    }
-}
-
-/// Refuses weights that are not of the shape `due`.
-pub(super) fn expect_shape(weights: &Argument<'_>, due: &[usize]) -> Result<(), Refusal> {
-    if weights.shape == due {
-        Ok(())
-    } else {
-        unsupported(format!(
-            "weights of the shape {:?}, {due:?} is due",
-            weights.shape
         ))
     }
 }
