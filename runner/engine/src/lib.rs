@@ -5,6 +5,7 @@
 
 mod arena;
 pub mod check;
+mod copy;
 mod error;
 mod graph;
 mod inspect;
@@ -12,6 +13,7 @@ mod lower;
 mod model;
 mod operator;
 mod reader;
+mod resize;
 mod session;
 mod step;
 mod tensor;

@@ -1,6 +1,6 @@
 //! `DEPTHWISE_CONV_2D`.
 
-use scalebench_kernels::{conv, float, hybrid};
+use scalebench_kernels::{depthwise as kernels, float, hybrid};
 
 use crate::DType;
 use crate::graph::Operator;
@@ -34,18 +34,27 @@ impl Depthwise<'_> {
         let positions: usize = self.window.output.iter().product();
         let taps: usize = self.window.kernel.iter().product();
         let macs = positions as u64 * taps as u64;
-        Lowered::step(self.window.output.to_vec(), step.costing(macs, weight_bytes))
+        Lowered::step(
+            self.window.output.to_vec(),
+            step.costing(macs, weight_bytes),
+        )
     }
 }
 
-pub(super) fn depthwise(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
+pub(super) fn depthwise(
+    cx: &Lowering<'_, '_>,
+    operator: &Operator<'_>,
+) -> Result<Lowered, Refusal> {
     let options = operator
         .table
         .builtin_options_as_depthwise_conv_2_doptions()
         .ok_or_else(|| Refusal::Broken("it has no DepthwiseConv2DOptions".into()))?;
     let filter = cx.input(operator, 1)?;
     let &[1, height, width, channels] = filter.shape else {
-        return broken(format!("weights of the shape {:?}, [1, height, width, channels] is due", filter.shape));
+        return broken(format!(
+            "weights of the shape {:?}, [1, height, width, channels] is due",
+            filter.shape
+        ));
     };
     let sliding = Sliding {
         kernel: [height, width],
@@ -56,7 +65,9 @@ pub(super) fn depthwise(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Resul
     let (window, input) = cx.window(operator, sliding, channels)?;
     let depth = window.input[3];
     if channels == 0 || !channels.is_multiple_of(depth) {
-        return broken(format!("{depth} input channels, weights for {channels} output channels"));
+        return broken(format!(
+            "{depth} input channels, weights for {channels} output channels"
+        ));
     }
     let depthwise = Depthwise {
         window,
@@ -67,7 +78,9 @@ pub(super) fn depthwise(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Resul
         output: cx.output(operator, 0)?,
     };
     match (input.dtype, filter.dtype, depthwise.output.dtype) {
-        (DType::I8, DType::I8, DType::I8) | (DType::U8, DType::U8, DType::U8) => integer(cx, &depthwise),
+        (DType::I8, DType::I8, DType::I8) | (DType::U8, DType::U8, DType::U8) => {
+            integer(cx, &depthwise)
+        }
         (DType::F32, DType::F32, DType::F32) => float(cx, &depthwise),
         (DType::F32, DType::I8, DType::F32) => dynamic(cx, &depthwise),
         (a, b, c) => unsupported(format!("{a} inputs and {b} weights to {c}")),
@@ -83,14 +96,16 @@ fn by_channel(weights: &[i8], channels: usize) -> Vec<i8> {
 
 fn integer(cx: &Lowering<'_, '_>, depthwise: &Depthwise<'_>) -> Result<Lowered, Refusal> {
     let Depthwise {
-        input, filter, output, ..
+        input,
+        filter,
+        output,
+        ..
     } = depthwise;
     let unsigned = input.dtype == DType::U8;
-    let kernel = conv::Conv::new(
+    let kernel = kernels::Depthwise::new(
         cx.isa,
-        conv::Params {
+        kernels::Params {
             window: depthwise.window,
-            groups: depthwise.window.input[3],
             input_zero: input.signed_zero()?,
             weight_zero: if unsigned { filter.signed_zero()? } else { 0 },
             output: stage(output, depthwise.fused)?,
@@ -98,27 +113,41 @@ fn integer(cx: &Lowering<'_, '_>, depthwise: &Depthwise<'_>) -> Result<Lowered, 
     )?;
     let multipliers = channelwise(input, filter, output, 3)?;
     let bias = integer_bias(depthwise.bias, depthwise.channels())?;
-    let weights = by_channel(&filter.signed_constant()?, depthwise.channels());
     let mut packed = memory(kernel.packed_len())?;
-    kernel.pack(&weights, bias.as_deref(), &multipliers, packed.bytes_mut())?;
+    kernel.pack(
+        &filter.signed_constant()?,
+        bias.as_deref(),
+        &multipliers,
+        packed.bytes_mut(),
+    )?;
     let weight_bytes = packed.bytes().len();
     let scratch = kernel.scratch_len();
     let step = if unsigned {
         let elements = input.elements();
-        Step::new("uint8 depthwise convolution", [input.tensor], output.tensor, move |io| {
-            let (moved, rest) = cut::<i8>(io.scratch, elements)?;
-            flipped(bytemuck::cast_slice(io.inputs[0]), moved);
-            let out: &mut [i8] = bytemuck::cast_slice_mut(io.outputs[0]);
-            kernel.run(packed.bytes(), moved, bytemuck::cast_slice_mut(rest), out)?;
-            flip(out);
-            Ok(())
-        })
+        Step::new(
+            "uint8 depthwise convolution",
+            [input.tensor],
+            output.tensor,
+            move |io| {
+                let (moved, rest) = cut::<i8>(io.scratch, elements)?;
+                flipped(bytemuck::cast_slice(io.inputs[0]), moved);
+                let out: &mut [i8] = bytemuck::cast_slice_mut(io.outputs[0]);
+                kernel.run(packed.bytes(), moved, bytemuck::cast_slice_mut(rest), out)?;
+                flip(out);
+                Ok(())
+            },
+        )
         .scratch(aligned(elements) + scratch)
     } else {
-        Step::new("int8 depthwise convolution", [input.tensor], output.tensor, move |io| {
-            let (input, scratch, out) = io.with_scratch();
-            Ok(kernel.run(packed.bytes(), input, scratch, out)?)
-        })
+        Step::new(
+            "int8 depthwise convolution",
+            [input.tensor],
+            output.tensor,
+            move |io| {
+                let (input, scratch, out) = io.with_scratch();
+                Ok(kernel.run(packed.bytes(), input, scratch, out)?)
+            },
+        )
         .scratch(scratch)
     };
     Ok(depthwise.lowered(step, weight_bytes))
@@ -126,22 +155,33 @@ fn integer(cx: &Lowering<'_, '_>, depthwise: &Depthwise<'_>) -> Result<Lowered, 
 
 fn float(cx: &Lowering<'_, '_>, depthwise: &Depthwise<'_>) -> Result<Lowered, Refusal> {
     let Depthwise {
-        input, filter, output, ..
+        input,
+        filter,
+        output,
+        ..
     } = depthwise;
     let kernel = float::Depthwise::new(cx.isa, depthwise.window, clamp(depthwise.fused))?;
     let weights = filter.floats()?;
     let bias = float_bias(depthwise.bias, depthwise.channels())?;
     let weight_bytes = weights.len() * size_of::<f32>();
-    let step = Step::new("float depthwise convolution", [input.tensor], output.tensor, move |io| {
-        let (input, out) = io.unary();
-        Ok(kernel.run((&weights, bias.as_deref()), input, out)?)
-    });
+    let step = Step::new(
+        "float depthwise convolution",
+        [input.tensor],
+        output.tensor,
+        move |io| {
+            let (input, out) = io.unary();
+            Ok(kernel.run((&weights, bias.as_deref()), input, out)?)
+        },
+    );
     Ok(depthwise.lowered(step, weight_bytes))
 }
 
 fn dynamic(cx: &Lowering<'_, '_>, depthwise: &Depthwise<'_>) -> Result<Lowered, Refusal> {
     let Depthwise {
-        input, filter, output, ..
+        input,
+        filter,
+        output,
+        ..
     } = depthwise;
     let kernel = hybrid::Conv::new(
         cx.isa,
@@ -164,7 +204,9 @@ fn dynamic(cx: &Lowering<'_, '_>, depthwise: &Depthwise<'_>) -> Result<Lowered, 
     let scratch = hybrid.scratch();
     let path = "dynamic-range depthwise convolution";
     let step = Step::new(path, [input.tensor], output.tensor, move |io| {
-        hybrid.run(io, |columns, input, scratch, out| kernel.run(columns, input, scratch, out))
+        hybrid.run(io, |columns, input, scratch, out| {
+            kernel.run(columns, input, scratch, out)
+        })
     })
     .scratch(scratch);
     Ok(depthwise.lowered(step, weight_bytes))

@@ -7,15 +7,19 @@
 mod argument;
 mod arithmetic;
 mod connected;
+mod convert;
 mod convolution;
 mod depthwise;
 mod function;
+mod image;
 mod matmul;
+mod movement;
 mod packed;
 mod pool;
 mod reduce;
 mod scheme;
 mod shape;
+mod slicing;
 mod softmax;
 mod window;
 
@@ -224,6 +228,22 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 arithmetic::compare(self, operator)
             }
             B::LOGICAL_AND | B::LOGICAL_OR => arithmetic::logical(self, operator),
+            B::QUANTIZE => convert::quantize(self, operator),
+            B::DEQUANTIZE => convert::dequantize(self, operator),
+            B::CAST => convert::cast(self, operator),
+            B::ARG_MAX | B::ARG_MIN => convert::arg_extremum(self, operator),
+            B::SELECT | B::SELECT_V2 => convert::select(self, operator),
+            B::TRANSPOSE => movement::transpose(self, operator),
+            B::SLICE => slicing::slice(self, operator),
+            B::STRIDED_SLICE => slicing::strided_slice(self, operator),
+            B::SPLIT | B::SPLIT_V => slicing::split(self, operator),
+            B::UNPACK => slicing::unpack(self, operator),
+            B::CONCATENATION | B::PACK => movement::join(self, operator),
+            B::PAD | B::PADV2 => movement::pad(self, operator),
+            B::TILE | B::BROADCAST_TO => movement::repeat(self, operator),
+            B::SPACE_TO_DEPTH | B::DEPTH_TO_SPACE => movement::blocks(self, operator),
+            B::RESIZE_NEAREST_NEIGHBOR | B::RESIZE_BILINEAR => image::resize(self, operator),
+            B::GATHER | B::EMBEDDING_LOOKUP => movement::gather(self, operator),
             B::LOGICAL_NOT => function::not(self, operator),
             B::AVERAGE_POOL_2D | B::MAX_POOL_2D | B::L2_POOL_2D => pool::pool(self, operator),
             B::SOFTMAX => softmax::softmax(self, operator),
@@ -301,7 +321,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
         let elements = elements(&self.shapes[tensor])
             .map_err(|reason| self.graph.tensor_error(tensor, reason))?;
         let size = self.graph.tensors[tensor].dtype.map_or(1, DType::size);
-        let needed = (elements * size) as u64;
+        let needed = elements as u64 * size as u64;
         if needed > limits.memory_bytes {
             return Err(LoadError::Memory {
                 needed,

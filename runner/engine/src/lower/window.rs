@@ -55,7 +55,7 @@ impl Sliding {
             match self.padding {
                 Padding::SAME => {
                     extents[axis] = full.div_ceil(stride[axis]);
-                    let covered = (extents[axis] - 1) * stride[axis] + reach;
+                    let covered = ((extents[axis] - 1) * stride[axis]).saturating_add(reach);
                     before[axis] = covered.saturating_sub(full) / 2;
                 }
                 Padding::VALID => {
@@ -126,11 +126,7 @@ impl<'a> Lowering<'_, 'a> {
         let &[0, 0, top, bottom, left, right, 0, 0] = amounts.as_slice() else {
             return None;
         };
-        let amount = |value: i64| {
-            usize::try_from(value)
-                .ok()
-                .filter(|&v| v <= i32::MAX as usize)
-        };
+        let amount = |value: i64| usize::try_from(value).ok().filter(|&v| v <= 1 << 20);
         let image =
             inner.shape.len() == 4 && matches!(inner.dtype, DType::F32 | DType::I8 | DType::U8);
         (same && image).then_some(())?;

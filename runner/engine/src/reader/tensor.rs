@@ -38,11 +38,11 @@ pub(super) fn read<'a>(
         None
     };
     if let (Some(data), Ok(dtype), None) = (data, dtype, special)
-        && data.len() != elements * dtype.size()
+        && data.len() as u64 != elements as u64 * dtype.size() as u64
     {
         return Err(broken(format!(
             "its shape {shape:?} of {dtype} takes {} bytes, its buffer has {}",
-            elements * dtype.size(),
+            elements as u64 * dtype.size() as u64,
             data.len()
         )));
     }

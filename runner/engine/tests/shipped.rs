@@ -1,0 +1,175 @@
+//! The shipped families' models: all load and run, without an allocation after the first inference; and no
+//! mutation of them panics.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use scalebench_engine::{Limits, Model, inspect};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, which counts what the thread asks of it.
+struct Counting;
+
+#[expect(unsafe_code, reason = "an allocator can be counted only by being one")]
+mod counting {
+    use super::*;
+
+    // SAFETY: every call goes to the system's allocator with the arguments as they came; counting touches a
+    // constant-initialised cell of the thread and allocates nothing.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            ALLOCATIONS.with(|count| count.set(count.get() + 1));
+            // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            // SAFETY: the caller keeps the contract of `GlobalAlloc::dealloc`.
+            unsafe { System.dealloc(pointer, layout) }
+        }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn models() -> Vec<(PathBuf, Vec<u8>)> {
+    let families = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let mut found = Vec::new();
+    for family in std::fs::read_dir(families).unwrap().flatten() {
+        let Ok(weights) = std::fs::read_dir(family.path().join("weights")) else {
+            continue;
+        };
+        for file in weights.flatten().map(|entry| entry.path()) {
+            if file.extension().is_some_and(|end| end == "tflite") {
+                let bytes = std::fs::read(&file).unwrap();
+                found.push((file, bytes));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no shipped models");
+    found
+}
+
+#[test]
+fn an_inference_allocates_nothing() {
+    for (file, bytes) in models() {
+        let mut model = Model::load(&bytes, &Limits::default())
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        model.run().unwrap();
+        let before = ALLOCATIONS.with(Cell::get);
+        for _ in 0..3 {
+            model.run().unwrap();
+        }
+        let after = ALLOCATIONS.with(Cell::get);
+        assert_eq!(after - before, 0, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_preflight_agrees_with_the_loaded_model() {
+    for (file, bytes) in models() {
+        let report = inspect(&bytes, &Limits::default()).unwrap();
+        assert_eq!(report.unsupported().count(), 0, "{}", file.display());
+        let model = Model::load(&bytes, &Limits::default()).unwrap();
+        assert_eq!(
+            report.activation_bytes,
+            Some(model.activation_bytes() as u64)
+        );
+        assert!(report.macs > 0 && report.parameters > 0);
+    }
+}
+
+#[test]
+fn a_profile_names_every_operator_that_runs() {
+    let (_, bytes) = models().remove(0);
+    let mut model = Model::load(&bytes, &Limits::default()).unwrap();
+    let mut now = 0;
+    let rows = model
+        .profile(2, &mut || {
+            now += 5;
+            now
+        })
+        .unwrap();
+    assert!(!rows.is_empty());
+    assert!(
+        rows.iter()
+            .all(|row| row.ticks >= 10 && !row.operator.is_empty())
+    );
+}
+
+/// A cheap generator; the mutations shall be the same at every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % below.max(1)
+    }
+}
+
+#[test]
+fn mutations_are_refused_or_run() {
+    let limits = {
+        let mut limits = Limits::default();
+        limits.memory_bytes = 1 << 22;
+        limits
+    };
+    let mut dice = Dice(7);
+    let mut refused = 0;
+    let models = models();
+    for round in 0..400 {
+        let (_, bytes) = &models[round % models.len()];
+        let mut bytes = bytes.clone();
+        if round % 5 == 0 {
+            bytes.truncate(dice.roll(bytes.len()));
+        }
+        for _ in 0..=dice.roll(4) {
+            if bytes.is_empty() {
+                break;
+            }
+            // The tables are small beside the weights: most hits shall be in them.
+            let at = match dice.roll(3) {
+                0 => dice.roll(bytes.len()),
+                1 => dice.roll(bytes.len().min(4096)),
+                _ => bytes.len() - 1 - dice.roll(bytes.len().min(8192)),
+            };
+            bytes[at] = [0, 0xff, 0x80, dice.roll(256) as u8][dice.roll(4)];
+        }
+        match Model::load(&bytes, &limits) {
+            Ok(mut model) => {
+                let _ = model.run();
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().len() > 20, "{error}");
+            }
+        }
+    }
+    assert!(refused > 50, "{refused}");
+}
+
+#[test]
+fn a_broken_file_gets_a_sentence() {
+    let say = |bytes: &[u8]| {
+        Model::load(bytes, &Limits::default())
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        say(b"PK\x03\x04"),
+        "not a readable TFLite flatbuffer: the identifier TFL3 is missing at its beginning; export or download the file again"
+    );
+    let (_, bytes) = models().remove(0);
+    let mut limits = Limits::default();
+    limits.memory_bytes = 8;
+    let error = Model::load(&bytes, &limits).unwrap_err().to_string();
+    assert!(error.contains("8 are allowed: raise the limit"), "{error}");
+}
