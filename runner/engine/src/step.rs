@@ -52,10 +52,19 @@ impl Io<'_> {
     pub(crate) fn with_scratch<A: Pod, S: Pod, Z: Pod>(&mut self) -> (&[A], &mut [S], &mut [Z]) {
         (
             bytemuck::cast_slice(self.inputs[0]),
-            bytemuck::cast_slice_mut(self.scratch),
+            elements(self.scratch),
             bytemuck::cast_slice_mut(self.outputs[0]),
         )
     }
+}
+
+/// Bytes as elements; none at all need not be aligned.
+#[inline]
+pub(crate) fn elements<T: Pod>(bytes: &mut [u8]) -> &mut [T] {
+    if bytes.is_empty() {
+        return &mut [];
+    }
+    bytemuck::cast_slice_mut(bytes)
 }
 
 /// A slice of elements cut off the front of scratch bytes, and the rest. `count` elements of padding keep the
@@ -69,7 +78,7 @@ pub(crate) fn cut<T: Pod>(
     let (own, rest) = scratch
         .split_at_mut_checked(aligned(bytes))
         .ok_or(Fault::Value("scratch memory is shorter than planned"))?;
-    Ok((bytemuck::cast_slice_mut(&mut own[..bytes]), rest))
+    Ok((elements(&mut own[..bytes]), rest))
 }
 
 /// Bytes that [`cut`] takes for so many.
