@@ -17,7 +17,7 @@ const TRIALS: [&str; 8] = [
     "--variant",
     "fashion-cnn/s0",
     "--precision",
-    "int8",
+    "float32",
     "--seed",
     "7",
 ];
@@ -109,7 +109,6 @@ fn benched_and_switched_off(name: &str) {
     assert_eq!(said.code, Some(0), "{said:?}");
     results(dir.path());
     assert!(said.out.contains("this board was emulated"), "{said:?}");
-    assert!(said.err.contains("(emulated)"), "{said:?}");
     let report = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
     assert!(report.contains("Emulated board."));
     assert!(machine.off(PATIENCE).success());
