@@ -21,6 +21,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod lines;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pack;
 mod portable;
 

@@ -1,11 +1,15 @@
 //! Weights, biases and multipliers in the order in which a kernel meets them.
 
 use super::lines::Lines;
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 use super::{Params, portable};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::error::{Error, product};
-use crate::isa::{Isa, Level};
+use crate::isa::Isa;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::isa::Level;
 use crate::requant::{Multiplier, Output};
 use crate::window::Window;
 
@@ -31,20 +35,27 @@ pub(super) struct Layout {
 impl Layout {
     /// The layout that `isa` works with.
     pub(super) fn of(isa: Isa, weight_zero: i32) -> Self {
-        match isa.0 {
+        match (isa.0, weight_zero) {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 if weight_zero == 0 => Self {
+            (Level::Avx512, 0) => Self {
                 lanes: avx512::LANES,
                 group: 4,
                 size: 1,
                 flip: i8::MIN,
             },
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 | Level::Avx512 => Self {
+            (Level::Avx2 | Level::Avx512, _) => Self {
                 lanes: avx2::LANES,
                 group: 2,
                 size: 2,
                 flip: i8::MIN,
+            },
+            #[cfg(target_arch = "aarch64")]
+            (Level::Neon | Level::NeonDot, 0) => Self {
+                lanes: neon::LANES,
+                group: 1,
+                size: 1,
+                flip: 0,
             },
             _ => Self {
                 lanes: portable::LANES,
@@ -69,6 +80,8 @@ impl Layout {
             (Level::Avx512, 1) => avx512::row(packed, line, stage, out),
             #[cfg(target_arch = "x86_64")]
             (Level::Avx2 | Level::Avx512, _) => avx2::row(packed, line, stage, out),
+            #[cfg(target_arch = "aarch64")]
+            (Level::Neon | Level::NeonDot, 1) => neon::row(packed, line, stage, out),
             _ => portable::row(packed, line, stage, out),
         }
     }
@@ -209,6 +222,12 @@ impl<'a> Packed<'a> {
             .0
             .iter()
             .map(|&bytes| u32::from_ne_bytes(bytes) as usize)
+    }
+
+    /// Lanes until the channels repeat: whole blocks.
+    #[cfg(target_arch = "aarch64")]
+    pub(super) fn period(&self) -> usize {
+        self.blocks.len() / self.block * self.lanes
     }
 
     /// The block of every `lanes` lanes of a row in turn: words and weights.
