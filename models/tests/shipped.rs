@@ -13,7 +13,12 @@ fn shipped() -> Vec<Family> {
 fn all_shipped_families_validate() {
     let families = shipped();
     let names: Vec<&str> = families.iter().map(|f| f.manifest.name.as_str()).collect();
-    for needed in ["diamonds-mlp", "fashion-cnn"] {
+    for needed in [
+        "diamonds-mlp",
+        "fashion-cnn",
+        "garment-detect",
+        "gloss-bert",
+    ] {
         assert!(
             names.contains(&needed),
             "{needed} is missing from {names:?}"
