@@ -332,10 +332,9 @@ fn expand(wishes: &Wishes, family: &Family) -> Vec<PlannedTrial> {
     let name = &family.manifest.name;
     let mut trials = Vec::new();
     let unasked = wishes.families.is_empty() && wishes.variants.is_empty();
-    let marked = family.manifest.variants.iter().any(|v| v.default);
     for variant in &family.manifest.variants {
         let full = format!("{name}/{}", variant.name);
-        let left_out = unasked && marked && !variant.default;
+        let left_out = unasked && !variant.default;
         if left_out || !chosen(&wishes.variants, &[&variant.name, &full]) {
             continue;
         }
@@ -534,10 +533,6 @@ mod tests {
         };
         assert_eq!(measured(Vec::new(), &family), [marked]);
         assert_eq!(measured(vec![name], &family).len(), total);
-        for variant in &mut family.manifest.variants {
-            variant.default = false;
-        }
-        assert_eq!(measured(Vec::new(), &family).len(), total);
     }
 
     #[test]

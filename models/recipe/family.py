@@ -144,16 +144,16 @@ def present(folder):
     path = folder / "family.toml"
     found = {}
     for block in path.read_text().split("\n[[variant]]\n")[1:] if path.exists() else []:
-        lines = [line for line in block.rstrip().split("\n") if line != "default = true"]
+        lines = [line for line in block.rstrip().split("\n") if line != "default = false"]
         macs = next(int(line.split(" = ")[1]) for line in lines if line.startswith("macs = "))
         found[json.loads(lines[0].split(" = ")[1])] = (macs, ["", "[[variant]]", *lines])
     return found
 
 
 def marked(lines):
-    """A variant's lines with the mark that a run without any choice measures it."""
+    """A variant's lines with the mark that leaves it out of a run without any choice."""
     at = next(i for i, line in enumerate(lines) if line.startswith("coordinates = "))
-    return [*lines[: at + 1], "default = true", *lines[at + 1 :]]
+    return [*lines[: at + 1], "default = false", *lines[at + 1 :]]
 
 
 def check(folder, expected):

@@ -55,6 +55,10 @@ pub struct Manifest {
     pub variants: Vec<Variant>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn trained() -> Weights {
     Weights::Trained
 }
@@ -214,8 +218,8 @@ pub struct Variant {
     pub macs: u64,
     /// Position along each dimension.
     pub coordinates: BTreeMap<String, f64>,
-    /// Whether a run without any choice measures it. Without a mark on any variant, all of them.
-    #[serde(default)]
+    /// Whether a run without any choice measures it; so it does where nothing is said.
+    #[serde(default = "yes")]
     pub default: bool,
     /// The float build.
     #[serde(default)]

@@ -74,7 +74,7 @@ def main():
                 )
                 lines += written
                 print(f"{name} {precision}: {quality} fast kernels off by {off:g}", flush=True)
-        variants.append((macs, family.marked(lines) if size in DEFAULT else lines))
+        variants.append((macs, lines if size in DEFAULT else family.marked(lines)))
 
     head = f'''# Written by recipe/make.py: change it there.
 schema = 1

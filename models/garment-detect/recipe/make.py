@@ -125,7 +125,7 @@ shape = [{garments.SIDE}, {garments.SIDE}, 1]
                 )
                 lines += written
                 print(f"{name} {precision}: {macs} MACs {quality} fast kernels off by {off:g}", flush=True)
-        variants.append((macs, family.marked(lines) if size in DEFAULT else lines))
+        variants.append((macs, lines if size in DEFAULT else family.marked(lines)))
         family.write_manifest(FOLDER, head, variants)
     return 0
 
