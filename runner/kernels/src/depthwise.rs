@@ -5,7 +5,7 @@
 //! (depthwiseconv_uint8.h): the sum over all taps inside the input of `(x − zx)(w − zw)` plus bias in
 //! 32 bits, then [`Multiplier::apply`] of the channel, zero point and clamp.
 //!
-//! The packed path copies the input to padded lines ([`lines`]) in which a whole row of outputs is
+//! The packed path copies the input to padded lines (`lines`) in which a whole row of outputs is
 //! one run of lanes, whatever the stride and the multiplier: lane `l` of a row is the sum over the
 //! taps `t` of `line[offset(t) + l] · weight(t, l mod channels)`.
 
