@@ -1,4 +1,4 @@
-"""Datasets (.sbds) and golden vectors (.sbgv): layout in models/src/container.rs, which is the authority."""
+"""Datasets (.sbds) and golden vectors (.sbgv): layout in runner/wire/src/container.rs, which is the authority."""
 
 import struct
 

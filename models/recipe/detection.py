@@ -48,7 +48,7 @@ def decode(outputs, classes):
 
 
 def labels(slots):
-    """Labelled boxes of one picture from its slots, see models/src/container.rs: list of (class, corners)."""
+    """Labelled boxes of one picture from its slots, see runner/wire/src/container.rs: list of (class, corners)."""
     return [(int(row[0]), row[1:5].astype(np.float64) / 65535) for row in slots if row[0] != 65535]
 
 

@@ -20,7 +20,7 @@ class Model:
     def tensors(self, sample, maps):
         """A stored sample (one array an input, with its scale and offset) as input tensors.
 
-        The rule is that of models/src/container.rs: real values, quantised ones, or plain integers.
+        The rule is that of runner/wire/src/container.rs: real values, quantised ones, or plain integers.
         """
         found = []
         for detail, stored, (scale, offset) in zip(self.inputs, sample, maps, strict=True):
@@ -54,7 +54,7 @@ class Model:
 
 
 def quantise(real, scale, zero):
-    """See `quantise` in models/src/container.rs."""
+    """See `quantise` in runner/wire/src/container.rs."""
     ratio = real / scale
     whole = np.trunc(ratio)
     rest = ratio - whole

@@ -1,5 +1,5 @@
 //! Model families: manifests, variants, datasets, golden vectors. Runs on the laptop and on boards
-//! with std; [`container`] alone needs neither std nor a heap.
+//! with std.
 //!
 //! A family is a folder with a `family.toml` ([`Manifest`] documents its fields). It names the
 //! variants of one architecture, their scaling coordinates, and for each precision the model file
@@ -19,7 +19,6 @@
 //! # Ok::<(), scalebench_models::ModelsError>(())
 //! ```
 
-pub mod container;
 mod family;
 mod manifest;
 mod parse;
@@ -32,4 +31,5 @@ pub use manifest::{
     Sha256, Tolerance, Variant,
 };
 pub use parse::{ManifestError, parse_manifest};
+pub use scalebench_wire::container;
 pub use vocabulary::{Direction, Metric, Precision, UseCase, Weights};
