@@ -23,7 +23,7 @@ const _: () = assert!(WINDOW.is_power_of_two() && WINDOW <= 32);
 /// An acknowledgement without other traffic to ride on waits this long for company.
 const ACK_DELAY_US: u64 = 2_000;
 const FIRST_TIMEOUT_US: u64 = 500_000;
-const LEAST_TIMEOUT_US: u64 = 30_000;
+const LEAST_TIMEOUT_US: u64 = 60_000;
 const MOST_TIMEOUT_US: u64 = 2_000_000;
 const LEAST_BODY: usize = 96;
 /// Short enough to get through a bad line, where a full frame sent first might never do.
@@ -147,6 +147,8 @@ struct Outgoing {
     /// The next number to give.
     next: u16,
     transmissions: u32,
+    /// When a frame was last heard to have arrived.
+    progress_at: u64,
     round_trip: RoundTrip,
     body_limit: usize,
     arrived_in_row: u8,
@@ -407,6 +409,7 @@ impl Outgoing {
             base: 0,
             next: 0,
             transmissions: 0,
+            progress_at: 0,
             round_trip: RoundTrip::new(),
             body_limit: FIRST_BODY,
             arrived_in_row: 0,
@@ -419,6 +422,7 @@ impl Outgoing {
             .for_each(|slot| slot.state = State::Free);
         self.base = 0;
         self.next = 0;
+        self.progress_at = 0;
         self.round_trip = RoundTrip::new();
         self.body_limit = FIRST_BODY;
     }
@@ -442,11 +446,13 @@ impl Outgoing {
         Some((sequence, slot))
     }
 
-    /// The oldest frame under way is due again when its time is over.
+    /// The oldest frame under way is due again when its time is over: counted from the last news of any
+    /// frame, since on a slow line it waits behind all that were sent before it (RFC 6298, 5.3).
     fn expire(&mut self, now: u64) {
         let timeout = self.round_trip.timeout();
+        let progress_at = self.progress_at;
         if let Some(slot) = self.oldest_under_way()
-            && now.saturating_sub(slot.sent_at) >= timeout
+            && now.saturating_sub(slot.sent_at.max(progress_at)) >= timeout
         {
             slot.state = State::Due;
             self.round_trip.back_off();
@@ -467,7 +473,9 @@ impl Outgoing {
         for slot in self.sequences().filter_map(|s| slot_of(&self.slots, s)) {
             match slot.state {
                 State::Due => return Some(0),
-                State::UnderWay => under_way = under_way.or(Some(slot.sent_at + timeout)),
+                State::UnderWay => {
+                    under_way = under_way.or(Some(slot.sent_at.max(self.progress_at) + timeout));
+                }
                 State::Free | State::Arrived => {}
             }
         }
@@ -497,6 +505,7 @@ impl Outgoing {
             if !arrived || matches!(slot.state, State::Free | State::Arrived) {
                 continue;
             }
+            self.progress_at = now;
             if slot.tries == 1 && slot.state == State::UnderWay {
                 newest = newest.max(Some(slot.order));
                 self.round_trip.measured(now.saturating_sub(slot.sent_at));
