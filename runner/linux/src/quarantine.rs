@@ -5,7 +5,7 @@
 //! is refused and the runner lives on.
 
 use crate::{engine, store};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::Signal;
 use scalebench_wire::Digest;
 use std::collections::HashSet;
@@ -174,6 +174,8 @@ pub fn child(path: &Path, memory_bytes: u64) -> ExitCode {
 
 fn limit(resource: Resource, value: u64) -> nix::Result<()> {
     let hard = getrlimit(resource)?.1;
+    // 32 bits on 32-bit boards.
+    let value = rlim_t::try_from(value).unwrap_or(rlim_t::MAX);
     setrlimit(resource, value.min(hard), hard)
 }
 
