@@ -7,13 +7,12 @@ use tract_tflite::tflite::FullyConnectedOptionsWeightsFormat;
 use crate::DType;
 use crate::graph::Operator;
 use crate::lower::argument::{Argument, broken, unsupported};
-use crate::lower::packed::{Hybrid, floats, memory};
+use crate::lower::packed::{Hybrid, bytewise, floats, memory};
 use crate::lower::scheme::{
-    activation, channelwise, clamp, flip, flipped, float_bias, integer_bias, stage, weight_scales,
-    whole,
+    activation, channelwise, clamp, float_bias, integer_bias, stage, weight_scales, whole,
 };
 use crate::lower::{Lowered, Lowering, Refusal};
-use crate::step::{Step, aligned, cut};
+use crate::step::Step;
 
 /// A layer, but for its element types.
 struct Layer<'l> {
@@ -91,7 +90,6 @@ fn quantised(cx: &Lowering<'_, '_>, layer: &Layer<'_>) -> Result<(Step, usize), 
         output,
         ..
     } = layer;
-    let unsigned = input.dtype == DType::U8;
     let whole_tensor = filter.scales.is_some_and(|scales| scales.scales.len() == 1);
     let kernel = integer::FullyConnected::new(
         cx.isa,
@@ -123,34 +121,10 @@ fn quantised(cx: &Lowering<'_, '_>, layer: &Layer<'_>) -> Result<(Step, usize), 
     )?;
     let weight_bytes = packed.bytes().len();
     let scratch = kernel.scratch_len();
-    let step = if unsigned {
-        let elements = input.elements();
-        Step::new(
-            "uint8 fully connected",
-            [input.tensor],
-            output.tensor,
-            move |io| {
-                let (moved, rest) = cut::<i8>(io.scratch, elements)?;
-                flipped(bytemuck::cast_slice(io.inputs[0]), moved);
-                let out: &mut [i8] = bytemuck::cast_slice_mut(io.outputs[0]);
-                kernel.run(packed.bytes(), moved, bytemuck::cast_slice_mut(rest), out)?;
-                flip(out);
-                Ok(())
-            },
-        )
-        .scratch(aligned(elements) + scratch)
-    } else {
-        Step::new(
-            "int8 fully connected",
-            [input.tensor],
-            output.tensor,
-            move |io| {
-                let (input, scratch, out) = io.with_scratch();
-                Ok(kernel.run(packed.bytes(), input, scratch, out)?)
-            },
-        )
-        .scratch(scratch)
-    };
+    let paths = ["int8 fully connected", "uint8 fully connected"];
+    let step = bytewise(paths, input, output, scratch, move |input, scratch, out| {
+        kernel.run(packed.bytes(), input, scratch, out)
+    });
     Ok((step, weight_bytes))
 }
 

@@ -5,13 +5,13 @@ use scalebench_kernels::{depthwise as kernels, float, hybrid};
 use crate::DType;
 use crate::graph::Operator;
 use crate::lower::argument::{Argument, broken, unsupported};
-use crate::lower::packed::{Hybrid, memory};
+use crate::lower::packed::{Hybrid, bytewise, memory};
 use crate::lower::scheme::{
-    activation, channelwise, clamp, flip, flipped, float_bias, integer_bias, stage, weight_scales,
+    activation, channelwise, clamp, float_bias, integer_bias, stage, weight_scales,
 };
 use crate::lower::window::Sliding;
 use crate::lower::{Lowered, Lowering, Refusal};
-use crate::step::{Step, aligned, cut};
+use crate::step::Step;
 use scalebench_kernels::element::Activation;
 use scalebench_kernels::window::Window;
 
@@ -122,34 +122,10 @@ fn integer(cx: &Lowering<'_, '_>, depthwise: &Depthwise<'_>) -> Result<Lowered, 
     )?;
     let weight_bytes = packed.bytes().len();
     let scratch = kernel.scratch_len();
-    let step = if unsigned {
-        let elements = input.elements();
-        Step::new(
-            "uint8 depthwise convolution",
-            [input.tensor],
-            output.tensor,
-            move |io| {
-                let (moved, rest) = cut::<i8>(io.scratch, elements)?;
-                flipped(bytemuck::cast_slice(io.inputs[0]), moved);
-                let out: &mut [i8] = bytemuck::cast_slice_mut(io.outputs[0]);
-                kernel.run(packed.bytes(), moved, bytemuck::cast_slice_mut(rest), out)?;
-                flip(out);
-                Ok(())
-            },
-        )
-        .scratch(aligned(elements) + scratch)
-    } else {
-        Step::new(
-            "int8 depthwise convolution",
-            [input.tensor],
-            output.tensor,
-            move |io| {
-                let (input, scratch, out) = io.with_scratch();
-                Ok(kernel.run(packed.bytes(), input, scratch, out)?)
-            },
-        )
-        .scratch(scratch)
-    };
+    let paths = ["int8 depthwise convolution", "uint8 depthwise convolution"];
+    let step = bytewise(paths, input, output, scratch, move |input, scratch, out| {
+        kernel.run(packed.bytes(), input, scratch, out)
+    });
     Ok(depthwise.lowered(step, weight_bytes))
 }
 

@@ -4,8 +4,11 @@ use std::sync::Mutex;
 
 use scalebench_kernels::{Error, hybrid};
 
+use crate::DType;
 use crate::lower::Refusal;
-use crate::step::{Fault, Io, aligned, cut};
+use crate::lower::argument::Argument;
+use crate::lower::scheme::{flip, flipped};
+use crate::step::{Fault, Io, Step, aligned, cut};
 use crate::tensor::AlignedBytes;
 
 /// Zeroed memory on a cache line.
@@ -18,6 +21,34 @@ pub(super) fn memory(bytes: usize) -> Result<AlignedBytes, Refusal> {
 #[inline]
 pub(super) fn floats(packed: &AlignedBytes) -> &[f32] {
     bytemuck::cast_slice(packed.bytes())
+}
+
+/// The step of an int8 kernel, which serves uint8 tensors as well: their bytes go through it with the
+/// top bit flipped. `paths` names it for either; the kernel gets input, `scratch` bytes and output.
+pub(super) fn bytewise(
+    [int8, uint8]: [&'static str; 2],
+    input: &Argument<'_>,
+    output: &Argument<'_>,
+    scratch: usize,
+    kernel: impl Fn(&[i8], &mut [i8], &mut [i8]) -> Result<(), Error> + Send + Sync + 'static,
+) -> Step {
+    if input.dtype != DType::U8 {
+        return Step::new(int8, [input.tensor], output.tensor, move |io| {
+            let (input, scratch, out) = io.with_scratch();
+            Ok(kernel(input, scratch, out)?)
+        })
+        .scratch(scratch);
+    }
+    let elements = input.elements();
+    Step::new(uint8, [input.tensor], output.tensor, move |io| {
+        let (moved, rest) = cut::<i8>(io.scratch, elements)?;
+        flipped(bytemuck::cast_slice(io.inputs[0]), moved);
+        let out: &mut [i8] = bytemuck::cast_slice_mut(io.outputs[0]);
+        kernel(moved, bytemuck::cast_slice_mut(rest), out)?;
+        flip(out);
+        Ok(())
+    })
+    .scratch(aligned(elements) + scratch)
 }
 
 /// Constants and working memory of a layer with float activations and int8 weights.
