@@ -7,8 +7,13 @@
 use crate::broadcast::{Binary, row};
 use crate::element::{Activation, Element, Quantisation, Range};
 use crate::error::Error;
-use crate::isa::Isa;
+use crate::isa::{Isa, Level};
 use crate::requant::Multiplier;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 /// Quantised ADD and SUB.
 ///
@@ -91,6 +96,16 @@ impl<T: Element> Binary<T> for Add {
     #[inline]
     fn apply(&self, a: T, b: T) -> T {
         T::saturate(self.joined(self.scaled(0, a.widen()), self.scaled(1, b.widen())))
+    }
+
+    fn row(&self, isa: Isa, a: &[T], b: &[T], out: &mut [T]) {
+        match isa.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::row(self, a, b, out),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => avx2::row(self, a, b, out),
+            _ => row(isa, a, b, out, |a, b| self.apply(a, b)),
+        }
     }
 }
 

@@ -41,6 +41,10 @@ extern crate std;
 
 pub mod activation;
 pub mod arithmetic;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 pub mod batch_matmul;
 pub mod broadcast;
 pub mod compare;

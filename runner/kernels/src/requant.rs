@@ -10,6 +10,13 @@ pub struct Multiplier {
 }
 
 impl Multiplier {
+    /// One half: doubling the product and keeping its high half undoes the doubling.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) const HALF: Self = Self {
+        mantissa: 1 << 30,
+        shift: 0,
+    };
+
     /// The nearest multiplier to `real`, as `QuantizeMultiplier` (tflite/kernels/internal/
     /// quantization_util.cc) finds it. Too small a number becomes zero, as there.
     ///

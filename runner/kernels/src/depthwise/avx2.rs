@@ -10,6 +10,7 @@
 )]
 
 use super::pack::Packed;
+use crate::avx2::{Scale, vector};
 use crate::requant::Output;
 use core::arch::x86_64::*;
 
@@ -37,7 +38,9 @@ unsafe fn periods(packed: &Packed, line: &[i8], stage: Output, out: &mut [i8]) {
     let zero = _mm256_set1_epi16(stage.zero as i16);
     let (min, max) = (_mm256_set1_epi8(stage.min), _mm256_set1_epi8(stage.max));
     for (index, (words, weights)) in packed.blocks().take(period / LANES).enumerate() {
-        let scales: [Scale; 4] = core::array::from_fn(|j| Scale::new(words, j));
+        let scales: [Scale; 4] = core::array::from_fn(|j| {
+            Scale::new(vector(words, 4 + j), vector(words, 8 + j))
+        });
         for at in (index * LANES..out.len()).step_by(period) {
             // SAFETY: the block begins within the row.
             let sums = unsafe { sums(packed, words, weights, line.as_ptr().add(at)) };
@@ -91,63 +94,4 @@ unsafe fn sums(packed: &Packed, words: &[u8], weights: &[u8], line: *const i8) -
         }
     }
     sums
-}
-
-/// Vector `index` of packed memory.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn vector(bytes: &[u8], index: usize) -> __m256i {
-    let bytes = &bytes[index * VECTOR..][..VECTOR];
-    // SAFETY: the slice has 32 bytes.
-    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
-}
-
-/// The multipliers of eight lanes.
-struct Scale {
-    mantissa: __m256i,
-    left: __m256i,
-    right: __m256i,
-    /// Half a unit of the right shift, and −1 where there is one.
-    half: __m256i,
-    unit: __m256i,
-}
-
-impl Scale {
-    /// Of vector `j` of a block's words.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn new(words: &[u8], j: usize) -> Self {
-        let zero = _mm256_setzero_si256();
-        let shift = vector(words, 8 + j);
-        let right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);
-        let one = _mm256_set1_epi32(1);
-        Self {
-            mantissa: vector(words, 4 + j),
-            left: _mm256_max_epi32(shift, zero),
-            right,
-            // A shift by −1 leaves nothing.
-            half: _mm256_sllv_epi32(one, _mm256_sub_epi32(right, one)),
-            unit: _mm256_cmpgt_epi32(right, zero),
-        }
-    }
-
-    /// [`crate::requant::Multiplier::apply`].
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn apply(&self, x: __m256i) -> __m256i {
-        let nudge = _mm256_set1_epi64x(1 << 30);
-        let x = _mm256_sllv_epi32(x, self.left);
-        let even = _mm256_mul_epi32(x, self.mantissa);
-        let odd = _mm256_mul_epi32(
-            _mm256_srli_epi64::<32>(x),
-            _mm256_srli_epi64::<32>(self.mantissa),
-        );
-        // Bits 31 to 62 of each: of the even lanes to the low half, of the odd ones to the high half.
-        let even = _mm256_srli_epi64::<31>(_mm256_add_epi64(even, nudge));
-        let odd = _mm256_slli_epi64::<1>(_mm256_add_epi64(odd, nudge));
-        let high = _mm256_blend_epi32::<0b1010_1010>(even, odd);
-        let below = _mm256_and_si256(_mm256_srai_epi32::<31>(high), self.unit);
-        let rounded = _mm256_add_epi32(_mm256_add_epi32(high, self.half), below);
-        _mm256_srav_epi32(rounded, self.right)
-    }
 }

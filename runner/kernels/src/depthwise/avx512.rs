@@ -10,6 +10,7 @@
 )]
 
 use super::pack::Packed;
+use crate::avx512::{Scale, vector};
 use crate::requant::Output;
 use core::arch::x86_64::*;
 
@@ -37,7 +38,9 @@ unsafe fn periods(packed: &Packed, line: &[i8], stage: Output, out: &mut [i8]) {
     let zero = _mm512_set1_epi16(stage.zero as i16);
     let (min, max) = (_mm512_set1_epi8(stage.min), _mm512_set1_epi8(stage.max));
     for (index, (words, weights)) in packed.blocks().take(period / LANES).enumerate() {
-        let scales: [Scale; 4] = core::array::from_fn(|j| Scale::new(words, j));
+        let scales: [Scale; 4] = core::array::from_fn(|j| {
+            Scale::new(vector(words, 4 + j), vector(words, 8 + j))
+        });
         for at in (index * LANES..out.len()).step_by(period) {
             // SAFETY: the block begins within the row.
             let sums = unsafe { sums(packed, words, weights, line.as_ptr().add(at)) };
@@ -88,63 +91,4 @@ unsafe fn sums(packed: &Packed, words: &[u8], weights: &[u8], line: *const i8) -
         }
     }
     sums
-}
-
-/// Vector `index` of packed memory.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn vector(bytes: &[u8], index: usize) -> __m512i {
-    let bytes = &bytes[index * VECTOR..][..VECTOR];
-    // SAFETY: the slice has 64 bytes.
-    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
-}
-
-/// The multipliers of sixteen lanes.
-struct Scale {
-    mantissa: __m512i,
-    left: __m512i,
-    right: __m512i,
-    /// Half a unit of the right shift, and −1 where there is one.
-    half: __m512i,
-    unit: __m512i,
-}
-
-impl Scale {
-    /// Of vector `j` of a block's words.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn new(words: &[u8], j: usize) -> Self {
-        let zero = _mm512_setzero_si512();
-        let shift = vector(words, 8 + j);
-        let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shift), zero);
-        let shifts = _mm512_test_epi32_mask(right, right);
-        let one = _mm512_set1_epi32(1);
-        Self {
-            mantissa: vector(words, 4 + j),
-            left: _mm512_max_epi32(shift, zero),
-            right,
-            half: _mm512_maskz_sllv_epi32(shifts, one, _mm512_sub_epi32(right, one)),
-            unit: _mm512_maskz_set1_epi32(shifts, -1),
-        }
-    }
-
-    /// [`crate::requant::Multiplier::apply`].
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn apply(&self, x: __m512i) -> __m512i {
-        let nudge = _mm512_set1_epi64(1 << 30);
-        let x = _mm512_sllv_epi32(x, self.left);
-        let even = _mm512_mul_epi32(x, self.mantissa);
-        let odd = _mm512_mul_epi32(
-            _mm512_srli_epi64::<32>(x),
-            _mm512_srli_epi64::<32>(self.mantissa),
-        );
-        // Bits 31 to 62 of each: of the even lanes to the low half, of the odd ones to the high half.
-        let even = _mm512_srli_epi64::<31>(_mm512_add_epi64(even, nudge));
-        let odd = _mm512_slli_epi64::<1>(_mm512_add_epi64(odd, nudge));
-        let high = _mm512_mask_mov_epi32(even, 0xaaaa, odd);
-        let below = _mm512_and_si512(_mm512_srai_epi32::<31>(high), self.unit);
-        let rounded = _mm512_add_epi32(_mm512_add_epi32(high, self.half), below);
-        _mm512_srav_epi32(rounded, self.right)
-    }
 }
