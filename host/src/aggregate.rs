@@ -1,6 +1,7 @@
 //! From deliveries to results. Pure: a live run and a replay are the same computation.
 
 use crate::plan::{Plan, PlannedTrial};
+use crate::profile::{OperatorTime, Profile};
 use crate::receiver::Delivery;
 use crate::results::{
     Board, GoldenResult, QualityResult, Received, RunResults, Status, TrialResult,
@@ -257,6 +258,22 @@ impl Aggregate {
                 timed.sent = Some(readings);
             }
             Event::Quality(quality) => self.under_way.as_mut()?.quality = Some(quality),
+            Event::Profiled { inferences } => {
+                self.under_way.as_mut()?.result.profile = Some(Profile {
+                    inferences,
+                    operators: Vec::new(),
+                });
+            }
+            Event::Operator { operator, ticks } => {
+                let now = self.under_way.as_mut()?;
+                let planned = self.plan.trials.get(now.trial)?;
+                let profile = now.result.profile.as_mut()?;
+                profile.operators.push(OperatorTime {
+                    index: operator,
+                    operator: planned.operators.get(operator as usize)?.clone(),
+                    mean_ns: ticks as f64 * ns / f64::from(profile.inferences.max(1)),
+                });
+            }
             Event::TrialEnded {
                 trial,
                 failure,

@@ -261,6 +261,15 @@ pub(crate) struct RunArgs {
     /// Milliseconds a window lasts at least [default: the plan's]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=600_000))]
     pub(crate) window_ms: Option<u32>,
+    /// Time operators one by one too, for so many milliseconds at the end of every trial
+    #[arg(
+        long,
+        value_name = "MS",
+        num_args = 0..=1,
+        default_missing_value = "500",
+        value_parser = clap::value_parser!(u32).range(1..=600_000)
+    )]
+    pub(crate) profile: Option<u32>,
     /// Run folder to write [default: runs/<time>-<board>]
     #[arg(short, long, value_name = "DIR", conflicts_with = "resume")]
     pub(crate) output: Option<PathBuf>,
@@ -268,7 +277,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms"]
+        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms", "profile"]
     )]
     pub(crate) resume: Option<PathBuf>,
     /// How often a trial is tried that a restart of the board cuts short

@@ -58,6 +58,9 @@ impl Collector {
                 format!("window {} of {windows}", window + 2)
             }
             Event::WindowSent { .. } => "accuracy pass".to_owned(),
+            Event::Quality(_) if self.aggregate.plan().profile_ms > 0 => {
+                "operators, one by one".to_owned()
+            }
             Event::TrialBegun { .. } => "loading".to_owned(),
             _ => return,
         };
@@ -219,6 +222,9 @@ impl Bench<'_> {
             .map(crate::results::Board::identity);
         if let Some(was) = was.filter(|was| *was != is) {
             return Err(SessionError::OtherBoard { was, is });
+        }
+        if plan.profile_ms > 0 {
+            self.session.request(&Request::Profile(plan.profile_ms))?;
         }
         self.provision(plan, queue)?;
         while let Some(&trial) = queue.front() {

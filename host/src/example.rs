@@ -36,6 +36,7 @@ fn planned(trial: u32, variant: &str, precision: Precision, macs: u64) -> Planne
         },
         dataset: Some(file('c', 65_536)),
         samples: 0,
+        operators: Vec::new(),
     }
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn plan() -> Plan {
             window_ms: 100,
             readings: 1_000,
         },
+        profile_ms: 0,
         trials: vec![
             planned(0, "w8", Precision::Float32, 10_000),
             planned(1, "w16", Precision::Float32, 40_000),

@@ -10,6 +10,7 @@
 //! | [`capture`], [`store`], [`catalogue`] | every raw byte, the run folder, and the folder of runs |
 //! | [`cross`], [`image`], [`ssh`] | the runner's ways onto other boards: built, booted, copied |
 //! | [`aggregate`], [`results`], [`stats`] | from bytes to figures; live and in replay the same |
+//! | [`profile`] | where the time of an inference goes |
 //! | [`scaling`], [`analysis`] | what each step up in size buys and costs |
 //! | [`compare`] | did a change make it better or worse |
 //! | [`export`] | runs for other programs: CSV, JSON, Parquet |
@@ -34,6 +35,7 @@ pub mod image;
 pub mod logs;
 pub mod plan;
 pub mod port;
+pub mod profile;
 pub mod progress;
 pub mod provision;
 pub mod quantity;

@@ -3,6 +3,7 @@
 //! A plan says everything that results depend on, so that a capture that begins with it can be
 //! understood alone.
 
+use crate::profile::{self, Operator};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use scalebench_models::{Artefact, Build, Direction, Family, Metric, Precision, UseCase, Variant};
@@ -138,6 +139,9 @@ pub struct PlannedTrial {
     pub dataset: Option<File>,
     /// Samples of it to score, from the first; zero for all.
     pub samples: u32,
+    /// The model's operators in the order of its file, where they are to be timed one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<Operator>,
 }
 
 impl PlannedTrial {
@@ -168,6 +172,9 @@ pub struct Plan {
     pub seed: u64,
     /// How long each trial is.
     pub schedule: Schedule,
+    /// How long operators are timed one by one at the end of a trial, at least; zero for not at all.
+    #[serde(default)]
+    pub profile_ms: u32,
     /// The trials, in their order.
     pub trials: Vec<PlannedTrial>,
 }
@@ -273,8 +280,28 @@ impl Plan {
             board: wishes.board.clone(),
             seed: wishes.seed,
             schedule,
+            profile_ms: 0,
             trials,
         })
+    }
+
+    /// The same, with operators timed one by one for at least so many milliseconds at the end of every trial. They are
+    /// called as the models in `sources` call them.
+    ///
+    /// # Errors
+    /// A model that cannot be read.
+    pub fn profiled(
+        mut self,
+        profile_ms: u32,
+        sources: &BTreeMap<String, Artefact>,
+    ) -> Result<Self, scalebench_models::ModelsError> {
+        self.profile_ms = profile_ms;
+        for trial in &mut self.trials {
+            if let Some(model) = sources.get(&trial.model.sha256) {
+                trial.operators = profile::operators(&model.read()?);
+            }
+        }
+        Ok(self)
     }
 
     /// Reads the JSON of a plan.
@@ -383,6 +410,7 @@ fn planned(
         },
         dataset: dataset.map(|entry| (&entry.artefact).into()),
         samples,
+        operators: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a run found out, as it stands in `run.json`.
 
+use crate::profile::Profile;
 use crate::stats::{Interval, Percentile};
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +135,9 @@ pub struct TrialResult {
     pub peak_bytes: Option<u64>,
     /// Activations planned by the engine, in bytes.
     pub activation_bytes: Option<u64>,
+    /// Operators timed one by one, where the plan wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
 }
 
 /// Comparison with the golden vectors.

@@ -98,6 +98,28 @@ pub fn trials(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Table {
     table
 }
 
+/// Which types of operators take the time, where they were timed one by one.
+#[must_use]
+pub fn profiles(file: &RunFile) -> Option<Table> {
+    let mut table = plain(&["family", "variant", "precision", "time by operator type"]);
+    for (planned, result) in ordered(file) {
+        let Some(profile) = &result.profile else {
+            continue;
+        };
+        let shares = profile
+            .shares()
+            .into_iter()
+            .map(|(kind, share)| format!("{kind} {}", units::share(share)));
+        table.add_row(vec![
+            Cell::new(&planned.family),
+            Cell::new(&planned.variant),
+            Cell::new(planned.precision),
+            Cell::new(shares.take(4).collect::<Vec<_>>().join(", ")),
+        ]);
+    }
+    (table.row_count() > 0).then_some(table)
+}
+
 /// Why there are no figures, short.
 fn trouble(result: &TrialResult, refusals: &BTreeMap<u32, String>) -> Option<(String, Color)> {
     match &result.status {

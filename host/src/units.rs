@@ -49,11 +49,17 @@ pub fn three(value: f64) -> String {
     }
 }
 
+/// A share, in percent.
+#[must_use]
+pub fn share(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
 /// A quality figure: shares in percent, others as they are.
 #[must_use]
 pub fn quality(metric: scalebench_models::Metric, value: f64) -> String {
     if is_share(metric) {
-        format!("{:.1} %", value * 100.0)
+        share(value)
     } else if value.abs() < 10.0 {
         format!("{value:.4}")
     } else {

@@ -106,8 +106,19 @@ fn replay_gives_the_same_results_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
     let board = board(&dir.path().join("store"), 3_000_000, None);
     let folder = dir.path().join("run");
-    let told = run_over(board.port(), &folder, &["--json"]);
+    let told = run_over(board.port(), &folder, &["--json", "--profile", "20"]);
     assert_eq!(told.code, Some(0), "{told:?}");
+    for trial in results(&folder)["trials"].as_array().expect("trials") {
+        let profile = &trial["profile"];
+        assert!(profile["inferences"].as_u64() > Some(100), "{profile}");
+        let operators = profile["operators"].as_array().expect("operators");
+        assert!(!operators.is_empty());
+        for operator in operators {
+            assert_eq!(operator["operator"], "FULLY_CONNECTED", "{operator}");
+            assert!(operator["mean_ns"].as_f64() > Some(0.0), "{operator}");
+            assert!(operator["macs"].as_u64() > Some(0), "{operator}");
+        }
+    }
     assert_eq!(
         replayed(&folder),
         told.out,

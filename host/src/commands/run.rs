@@ -107,6 +107,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         out::bytes(&json(&file.results))?;
     } else {
         out::line(table::trials(&file, &refusals))?;
+        if let Some(shares) = table::profiles(&file) {
+            out::line(shares)?;
+        }
         out::line(show::closing(&file, &refusals, folder.dir(), args))?;
     }
     if let Err(error) = outcome {
@@ -148,7 +151,12 @@ fn new_plan(args: &RunArgs, families: &[scalebench_models::Family]) -> Result<Pl
         windows: args.windows,
         window_ms: args.window_ms,
     };
-    Ok(Plan::new(&wishes, families)?)
+    let plan = Plan::new(&wishes, families)?;
+    let Some(profile_ms) = args.profile else {
+        return Ok(plan);
+    };
+    let sources = plan.sources(families);
+    Ok(plan.profiled(profile_ms, &sources)?)
 }
 
 fn begin(args: &RunArgs, plan: Plan, reached: &Reached) -> Result<Begun> {

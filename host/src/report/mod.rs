@@ -6,6 +6,7 @@ mod chart;
 mod choice;
 mod details;
 mod figures;
+mod profile;
 mod scaling;
 
 use crate::analysis::Analysis;
@@ -147,6 +148,7 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
                 (scatter(&rows, &format!("{metric} against multiply-accumulates"), Axis::Count, &macs))
             }
             (figures(&rows, &choice))
+            (profile::profile(&rows))
             @if let Some(analysis) = analysis.families.iter().find(|one| one.name == family) {
                 (scaling::scaling(analysis))
             }

@@ -55,6 +55,29 @@ fn a_family_is_analysed_on_the_page() {
 }
 
 #[test]
+fn operators_that_were_timed_are_listed() {
+    use crate::profile::{Operator, OperatorTime, Profile};
+    let mut file = example::run_file();
+    assert!(!page(&file).contains("Where the time goes"));
+    let time = |index, operator: &str, mean_ns| OperatorTime {
+        index,
+        operator: Operator {
+            operator: operator.to_owned(),
+            output: "<i>logits".to_owned(),
+            macs: 1_000,
+        },
+        mean_ns,
+    };
+    file.results.trials[0].profile = Some(Profile {
+        inferences: 50,
+        operators: vec![time(0, "CONV_2D", 3_000.0), time(2, "SOFTMAX", 1_000.0)],
+    });
+    let page = page(&file);
+    assert!(page.contains("Where the time goes") && page.contains("CONV_2D 75.0 %"));
+    assert!(page.contains("&lt;i&gt;logits") && !page.contains("<i>logits"));
+}
+
+#[test]
 fn a_family_by_the_name_of_a_script_is_text() {
     let mut file = example::run_file();
     for trial in &mut file.plan.trials {

@@ -130,6 +130,22 @@ pub trait Engine {
 
     /// Bytes of an output after [`Engine::infer`].
     fn output_bytes(&self, index: usize) -> &[u8];
+
+    /// One inference in which `now` is read around every operator. An engine that knows no operators just infers.
+    ///
+    /// # Errors
+    /// As [`Engine::infer`].
+    fn profile(&mut self, now: &mut dyn FnMut() -> u64) -> Result<(), Self::Error> {
+        let _ = now;
+        self.infer()
+    }
+
+    /// Index in the model's file of the operator that was profiled as number `index`, and the sum of what it took since
+    /// the model was loaded, in the steps of [`Engine::profile`]'s clock. `None` beyond the last.
+    fn profiled(&self, index: usize) -> Option<(u32, u64)> {
+        let _ = index;
+        None
+    }
 }
 
 /// Keeps artefacts by their hash.

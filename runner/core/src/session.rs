@@ -62,6 +62,8 @@ pub struct Session<'a, B: Board> {
     work: Work,
     /// What [`Request::TimeDecoding`] said in this session.
     time_decoding: bool,
+    /// What [`Request::Profile`] said in this session.
+    profile_ms: u32,
     readings: &'a mut [u32],
     beacon_due: u64,
     baud_change: Option<BaudChange>,
@@ -133,6 +135,7 @@ impl<'a, B: Board> Session<'a, B> {
             link: Link::new(),
             work: Work::Nothing,
             time_decoding: false,
+            profile_ms: 0,
             readings,
             beacon_due: 0,
             baud_change: None,
@@ -256,6 +259,7 @@ impl<'a, B: Board> Session<'a, B> {
         if hello.session != self.link.session() {
             self.end_session();
             self.time_decoding = false;
+            self.profile_ms = 0;
             self.link.open(hello.session);
             info!("session {}", hello.session);
         }
@@ -325,9 +329,10 @@ impl<'a, B: Board> Session<'a, B> {
             }
             Request::ArtefactCommit if matches!(self.work, Work::Upload) => self.commit(),
             Request::Trial(spec) if !matches!(self.work, Work::Trial(_)) => {
-                self.work = Work::Trial(Trial::new(spec, self.time_decoding));
+                self.work = Work::Trial(Trial::new(spec, self.time_decoding, self.profile_ms));
             }
             Request::TimeDecoding(wanted) => self.time_decoding = wanted,
+            Request::Profile(milliseconds) => self.profile_ms = milliseconds,
             Request::Abort => {
                 if let Work::Trial(trial) = &mut self.work {
                     trial.abort();

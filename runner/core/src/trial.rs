@@ -1,7 +1,7 @@
 //! The phases of one trial on the board.
 //!
 //! load → cold inference → golden vectors → warm up and calibrate → windows, each followed by the
-//! sending of its readings → accuracy pass. [`Trial::step`] does a bounded piece of that at a time,
+//! sending of its readings → accuracy pass → profile, where it is wanted. [`Trial::step`] does a bounded piece of that at a time,
 //! so that the session can look after the line in between; only what is announced by
 //! [`Event::Quiet`] takes longer.
 
@@ -65,6 +65,8 @@ enum Phase {
     SendPower { window: u8, rail: u8 },
     Accuracy { sample: u32 },
     Quality,
+    Profile,
+    SendProfile { operator: usize },
     End,
 }
 
@@ -88,6 +90,8 @@ pub struct Trial {
     grid: Option<Grid>,
     /// Whether windows hold that.
     time_decoding: bool,
+    /// How long operators are timed one by one; zero for not at all.
+    profile_ms: u32,
     outcomes: Deque<i64, 1024>,
     outcomes_sent: u32,
     before_bytes: u64,
@@ -107,9 +111,10 @@ pub struct Surroundings<'a, B: Board> {
 
 impl Trial {
     /// A trial that has not begun. With `time_decoding` its windows hold the decoding of outputs into
-    /// boxes, where the dataset is labelled with boxes.
+    /// boxes, where the dataset is labelled with boxes. For `profile_ms`, unless zero, its operators are timed
+    /// one by one in the end.
     #[must_use]
-    pub fn new(spec: message::Trial, time_decoding: bool) -> Self {
+    pub fn new(spec: message::Trial, time_decoding: bool, profile_ms: u32) -> Self {
         Self {
             spec,
             phase: Phase::Load,
@@ -128,6 +133,7 @@ impl Trial {
             tally: Tally::None,
             grid: None,
             time_decoding,
+            profile_ms,
             outcomes: Deque::new(),
             outcomes_sent: 0,
             before_bytes: 0,
@@ -179,6 +185,7 @@ impl Trial {
             Phase::Measure { .. } => {
                 Some(3 * self.spec.schedule.window_ms + 4 * typical_ms + 1_000)
             }
+            Phase::Profile => Some(self.profile_ms.saturating_add(4 * typical_ms + 1_000)),
             Phase::Check { vector: 0 } | Phase::Accuracy { sample: 0 } if typical_ms > 200 => {
                 Some(8 * typical_ms)
             }
@@ -197,6 +204,11 @@ impl Trial {
             Phase::SendPower { window, rail } => self.send_power(around, window, rail),
             Phase::Accuracy { sample } => self.accuracy(around, sample),
             Phase::Quality => self.quality(around),
+            Phase::Profile => self.profile(around),
+            Phase::SendProfile { operator } => {
+                self.send_profile(around, operator);
+                Ok(())
+            }
             Phase::End => {
                 self.end(around);
                 return Progress::Done;
@@ -223,6 +235,7 @@ impl Trial {
             || usize::from(schedule.windows) > MAX_WINDOWS
             || schedule.window_ms > 600_000
             || schedule.warm_up_ms > 600_000
+            || self.profile_ms > 600_000
         {
             return Err(Failure::Schedule);
         }
@@ -661,8 +674,44 @@ impl Trial {
             outputs_match: self.outputs_match,
             metrics,
         }));
-        self.phase = Phase::End;
+        self.phase = if self.profile_ms > 0 {
+            Phase::Profile
+        } else {
+            Phase::End
+        };
         Ok(())
+    }
+
+    fn profile<B: Board>(&mut self, around: &mut Surroundings<'_, B>) -> Result<(), Failure> {
+        self.prepare(around.parts, 0)?;
+        let Parts { clock, engine, .. } = &mut *around.parts;
+        let wanted = clock.ticks_of_millis(self.profile_ms.into());
+        let begin = clock.now();
+        let mut inferences = 0;
+        while inferences == 0 || clock.now() - begin < wanted {
+            engine
+                .profile(&mut || clock.now())
+                .map_err(engine_failure)?;
+            inferences += 1;
+        }
+        around.event(&Event::Profiled { inferences });
+        self.phase = Phase::SendProfile { operator: 0 };
+        Ok(())
+    }
+
+    fn send_profile<B: Board>(&mut self, around: &mut Surroundings<'_, B>, operator: usize) {
+        self.phase = match around.parts.engine.profiled(operator) {
+            Some((index, ticks)) => {
+                around.event(&Event::Operator {
+                    operator: index,
+                    ticks,
+                });
+                Phase::SendProfile {
+                    operator: operator + 1,
+                }
+            }
+            None => Phase::End,
+        };
     }
 
     fn end<B: Board>(&mut self, around: &mut Surroundings<'_, B>) {

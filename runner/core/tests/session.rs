@@ -91,6 +91,7 @@ struct Doubling {
     value: [u8; 4],
     answer: Vec<u8>,
     boxes: bool,
+    profiled: u64,
 }
 
 impl Engine for Doubling {
@@ -136,6 +137,16 @@ impl Engine for Doubling {
     }
     fn output_bytes(&self, _: usize) -> &[u8] {
         &self.answer
+    }
+    /// Two operators, the second of which takes no time.
+    fn profile(&mut self, now: &mut dyn FnMut() -> u64) -> Result<(), &'static str> {
+        let begin = now();
+        self.infer()?;
+        self.profiled += now() - begin;
+        Ok(())
+    }
+    fn profiled(&self, index: usize) -> Option<(u32, u64)> {
+        [(3, self.profiled), (7, 0)].get(index).copied()
     }
 }
 
@@ -274,6 +285,7 @@ impl<'a> Lab<'a> {
                 value: [0; 4],
                 answer: vec![0; 4],
                 boxes: false,
+                profiled: 0,
             },
             store: Memory::default(),
             rails: NoRails,
@@ -572,6 +584,43 @@ fn unit(events: &[Event]) -> u8 {
         _ => None,
     });
     calibrated.unwrap()
+}
+
+#[test]
+fn operators_are_timed_where_that_is_wanted() {
+    let mut readings = vec![0; 1_000];
+    let mut lab = Lab::new(&mut readings);
+    lab.greet(5);
+    for artefact in [b"double".to_vec(), dataset()] {
+        lab.upload(&artefact);
+    }
+    let profile = |lab: &Lab<'_>| -> Vec<Event> {
+        let events = lab.events().into_iter();
+        events
+            .filter(|event| matches!(event, Event::Profiled { .. } | Event::Operator { .. }))
+            .collect()
+    };
+    assert_eq!(lab.measure(trial(None)), None);
+    assert_eq!(profile(&lab), []);
+    lab.ask(&Request::Profile(2));
+    assert_eq!(lab.measure(trial(None)), None);
+    let profiled = profile(&lab);
+    let [Event::Profiled { inferences }, operators @ ..] = &profiled[..] else {
+        panic!("no profile in {profiled:?}")
+    };
+    // An inference takes a tenth of a millisecond, and the clock some more to read.
+    assert!((15..=20).contains(inferences), "{inferences}");
+    let [
+        Event::Operator { operator: 3, ticks },
+        Event::Operator {
+            operator: 7,
+            ticks: 0,
+        },
+    ] = operators
+    else {
+        panic!("not the two operators: {operators:?}")
+    };
+    assert!(*ticks >= u64::from(*inferences) * 100_000, "{ticks}");
 }
 
 #[test]

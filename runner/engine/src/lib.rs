@@ -20,5 +20,5 @@ mod tensor;
 
 pub use error::{LoadError, RunError};
 pub use inspect::{Execution, ModelReport, OperatorReport, TensorReport, inspect};
-pub use model::{Limits, Model, OperatorTime, Written};
+pub use model::{Limits, Model, Written};
 pub use tensor::{DType, Quantization, TensorInfo};

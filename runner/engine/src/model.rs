@@ -22,17 +22,6 @@ impl Default for Limits {
     }
 }
 
-/// Time one operator took.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct OperatorTime {
-    /// Type of the operator as the schema names it.
-    pub operator: String,
-    /// Name of the tensor it writes.
-    pub output: String,
-    /// Ticks of the given clock over all runs.
-    pub ticks: u64,
-}
-
 /// A loaded, planned, ready-to-run model.
 #[derive(Debug)]
 pub struct Model {
@@ -40,6 +29,8 @@ pub struct Model {
     outputs: Vec<TensorInfo>,
     session: Session,
     operators: Vec<Named>,
+    /// By operator of the file; `None` where none of its work is left for an inference.
+    ticks: Vec<Option<u64>>,
 }
 
 /// How an operator and its output are called in the file.
@@ -93,7 +84,7 @@ impl Model {
                 .collect::<Vec<_>>()
         };
         let (inputs, outputs) = (describe(&graph.inputs), describe(&graph.outputs));
-        let operators = graph
+        let operators: Vec<_> = graph
             .operators
             .iter()
             .map(|operator| Named {
@@ -111,6 +102,7 @@ impl Model {
             inputs,
             outputs,
             session,
+            ticks: vec![None; operators.len()],
             operators,
         })
     }
@@ -166,35 +158,26 @@ impl Model {
         self.session.arena_bytes()
     }
 
-    /// Time per operator, summed over `runs` inferences, in ticks of `clock`.
+    /// One inference in which `now` is read around every operator.
     ///
     /// # Errors
     /// As [`Model::run`].
-    pub fn profile(
-        &mut self,
-        runs: u32,
-        clock: &mut dyn FnMut() -> u64,
-    ) -> Result<Vec<OperatorTime>, RunError> {
-        let mut ticks = vec![None; self.operators.len()];
-        for _ in 0..runs {
-            let mut before = clock();
-            self.session.run(|origin, _| {
-                let now = clock();
-                *ticks[origin.operator].get_or_insert(0) += now.wrapping_sub(before);
-                before = clock();
-            })?;
-        }
-        Ok(self
-            .operators
-            .iter()
-            .zip(ticks)
-            .filter_map(|(named, ticks)| {
-                Some(OperatorTime {
-                    operator: named.operator.clone(),
-                    output: named.output.clone(),
-                    ticks: ticks?,
-                })
-            })
-            .collect())
+    pub fn profile(&mut self, now: &mut dyn FnMut() -> u64) -> Result<(), RunError> {
+        let ticks = &mut self.ticks;
+        let mut before = now();
+        self.session.run(|origin, _| {
+            let took = now().wrapping_sub(before);
+            if let Some(sum) = ticks.get_mut(origin.operator) {
+                *sum = Some(sum.unwrap_or(0).wrapping_add(took));
+            }
+            before = now();
+        })
+    }
+
+    /// Operators that took part in [`Model::profile`], by their index in the file, and the sum of what each took since
+    /// the model was loaded, in steps of the clock given there.
+    pub fn profiled(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let sums = self.ticks.iter().enumerate();
+        sums.filter_map(|(operator, ticks)| Some((operator, (*ticks)?)))
     }
 }

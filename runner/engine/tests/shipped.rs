@@ -89,17 +89,24 @@ fn a_profile_names_every_operator_that_runs() {
     let (_, bytes) = models().remove(0);
     let mut model = Model::load(&bytes, &Limits::default()).unwrap();
     let mut now = 0;
-    let rows = model
-        .profile(2, &mut || {
-            now += 5;
-            now
-        })
-        .unwrap();
-    assert!(!rows.is_empty());
-    assert!(
-        rows.iter()
-            .all(|row| row.ticks >= 10 && !row.operator.is_empty())
-    );
+    for _ in 0..2 {
+        model
+            .profile(&mut || {
+                now += 5;
+                now
+            })
+            .unwrap();
+    }
+    let report = inspect(&bytes, &Limits::default()).unwrap();
+    let profiled: Vec<_> = model.profiled().collect();
+    assert!(!profiled.is_empty());
+    for (operator, ticks) in profiled {
+        assert!(operator < report.operators.len());
+        assert!(
+            ticks >= 10 && ticks % 10 == 0,
+            "twice, in steps of 5: {ticks}"
+        );
+    }
 }
 
 /// A cheap generator; the mutations shall be the same at every run.

@@ -184,4 +184,14 @@ impl Engine for Tract {
             _ => &[],
         }
     }
+
+    fn profile(&mut self, now: &mut dyn FnMut() -> u64) -> Result<(), EngineError> {
+        let loaded = self.model.as_mut().ok_or(EngineError::Unloaded)?;
+        caught(|| loaded.model.profile(now).map_err(EngineError::Run))
+    }
+
+    fn profiled(&self, index: usize) -> Option<(u32, u64)> {
+        let (operator, ticks) = self.model()?.profiled().nth(index)?;
+        Some((u32::try_from(operator).ok()?, ticks))
+    }
 }

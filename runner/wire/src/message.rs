@@ -131,6 +131,9 @@ pub enum Request {
     PowerOff,
     /// As [`Request::PowerOff`], but start the board anew.
     Reboot,
+    /// Trials from now on end with inferences whose operators are timed one by one, for at least this many
+    /// milliseconds; with zero, as at the start of a session, they do not.
+    Profile(u32),
 }
 
 /// One variant to be measured on this board, and how.
@@ -254,6 +257,18 @@ pub enum Event {
     },
     /// A rail of which power readings will come, before the first of them.
     Rail(Rail),
+    /// So many inferences were profiled. An [`Event::Operator`] follows for each operator that took part.
+    Profiled {
+        /// Inferences.
+        inferences: u32,
+    },
+    /// What one operator took in all profiled inferences.
+    Operator {
+        /// Its index in the model's file.
+        operator: u32,
+        /// The sum, in ticks, the reading of the clock included.
+        ticks: u64,
+    },
 }
 
 /// What the board's store says of an artefact. Append-only.

@@ -38,9 +38,8 @@ unsafe fn periods(packed: &Packed, line: &[i8], stage: Output, out: &mut [i8]) {
     let zero = _mm256_set1_epi16(stage.zero as i16);
     let (min, max) = (_mm256_set1_epi8(stage.min), _mm256_set1_epi8(stage.max));
     for (index, (words, weights)) in packed.blocks().take(period / LANES).enumerate() {
-        let scales: [Scale; 4] = core::array::from_fn(|j| {
-            Scale::new(vector(words, 4 + j), vector(words, 8 + j))
-        });
+        let scales: [Scale; 4] =
+            core::array::from_fn(|j| Scale::new(vector(words, 4 + j), vector(words, 8 + j)));
         for at in (index * LANES..out.len()).step_by(period) {
             // SAFETY: the block begins within the row.
             let sums = unsafe { sums(packed, words, weights, line.as_ptr().add(at)) };

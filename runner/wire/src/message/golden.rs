@@ -203,6 +203,7 @@ golden!(request: Request {
     Request::TimeDecoding(_) => Request::TimeDecoding(true), ["09", "01"];
     Request::PowerOff => Request::PowerOff, ["0a"];
     Request::Reboot => Request::Reboot, ["0b"];
+    Request::Profile(_) => Request::Profile(500), ["0c", "f4 03"];
 });
 
 golden!(event: Event {
@@ -266,6 +267,9 @@ golden!(event: Event {
             tolerance: 1.0,
         }),
         ["0e", "01", "02 35 76", "02", "00 00 00 3f", "00 00 80 3e", "00 00 80 3f"];
+    Event::Profiled { inferences: _ } => Event::Profiled { inferences: 300 }, ["0f", "ac 02"];
+    Event::Operator { operator: _, ticks: _ } =>
+        Event::Operator { operator: 7, ticks: 300 }, ["10", "07", "ac 02"];
 });
 
 golden!(artefact_state: ArtefactState {
@@ -351,6 +355,7 @@ largest!(the_largest_request_fits: Request {
     Request::TimeDecoding(_) => Request::TimeDecoding(true);
     Request::PowerOff => Request::PowerOff;
     Request::Reboot => Request::Reboot;
+    Request::Profile(_) => Request::Profile(u32::MAX);
 });
 
 largest!(the_largest_event_fits: Event {
@@ -419,6 +424,9 @@ largest!(the_largest_event_fits: Event {
         amperes_per_step: f32::MAX,
         tolerance: f32::MAX,
     });
+    Event::Profiled { inferences: _ } => Event::Profiled { inferences: u32::MAX };
+    Event::Operator { operator: _, ticks: _ } =>
+        Event::Operator { operator: u32::MAX, ticks: u64::MAX };
 });
 
 /// Reads `body`; what was read must survive another trip.
@@ -470,6 +478,6 @@ fn a_length_beyond_its_type_is_an_error() {
     // A name that is not UTF-8.
     assert!(from_bytes::<Hello>(&hex(&["01", "01 ff"])).is_err());
     // Variants nobody has defined.
-    assert!(from_bytes::<Request>(&[12]).is_err());
-    assert!(from_bytes::<Event>(&[15]).is_err());
+    assert!(from_bytes::<Request>(&[13]).is_err());
+    assert!(from_bytes::<Event>(&[17]).is_err());
 }
