@@ -5,7 +5,6 @@
 
 mod arena;
 pub mod check;
-mod copy;
 mod error;
 mod graph;
 mod inspect;
@@ -13,7 +12,6 @@ mod lower;
 mod model;
 mod operator;
 mod reader;
-mod resize;
 mod session;
 mod step;
 mod tensor;

@@ -1,4 +1,4 @@
-//! Operators that select by index: GATHER, GATHER_ND, EMBEDDING_LOOKUP, ARG_MAX, ARG_MIN.
+//! Operators that select by index: GATHER, GATHER_ND, EMBEDDING_LOOKUP, ONE_HOT, ARG_MAX, ARG_MIN.
 
 use crate::error::{Error, Operand, exactly, product};
 use crate::shape::{Around, RANK, Shape, strides};
@@ -94,6 +94,33 @@ pub fn gather_nd<T: Copy>(
     Ok(())
 }
 
+/// ONE_HOT: along the axis, as long as there are classes, `hot` where the index says and `cold` elsewhere;
+/// only `cold` for an index that is no class.
+///
+/// # Errors
+/// [`Error::Length`] if a slice is not as long as its shape.
+pub fn one_hot<T: Copy>(
+    around: Around,
+    indices: &[impl Index],
+    [hot, cold]: [T; 2],
+    out: &mut [T],
+) -> Result<(), Error> {
+    let Around {
+        outer,
+        along,
+        inner,
+    } = around;
+    exactly(indices, product(&[outer, inner])?, Operand::Input)?;
+    exactly(out, product(&[outer, along, inner])?, Operand::Output)?;
+    out.fill(cold);
+    for (place, index) in indices.iter().enumerate() {
+        if let Some(class) = index.position(along) {
+            out[(place / inner * along + class) * inner + place % inner] = hot;
+        }
+    }
+    Ok(())
+}
+
 /// ARG_MAX and ARG_MIN along an axis: the first element that no other is `better` than, its index as
 /// the model wants it.
 ///
@@ -127,4 +154,23 @@ pub fn best<T: Copy, O>(
         *out = index(best);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_no_class_is_cold() {
+        let around = Around {
+            outer: 2,
+            along: 3,
+            inner: 2,
+        };
+        let mut out = [7; 12];
+        one_hot(around, &[0, 2, -1, 1], [1, 0], &mut out).expect("fits");
+        assert_eq!(out, [1, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0]);
+        let short = one_hot(around, &[0, 2, -1], [1, 0], &mut out);
+        assert!(matches!(short, Err(Error::Length { .. })));
+    }
 }

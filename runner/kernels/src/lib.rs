@@ -12,6 +12,7 @@
 //! * [`requant`]: from 32-bit accumulators to 8-bit outputs, as gemmlowp rounds;
 //! * [`window`]: the geometry of a sliding window, shared by all operators that have one;
 //! * [`conv`], [`fully_connected`], [`batch_matmul`]: integer matrix products;
+//! * [`wide`]: the same on int16 activations;
 //! * [`hybrid`]: float activations with int8 weights ("dynamic range" models);
 //! * [`float`]: the same operators on `f32`;
 //! * [`depthwise`]: one filter a channel;
@@ -20,7 +21,7 @@
 //! * [`activation`] by way of [`table`]: operators on single elements;
 //! * [`pool`], [`reduce`], [`softmax`], [`norm`]: many elements into one;
 //! * [`view`], [`place`], [`gather`], [`resize`]: elements moved;
-//! * [`quantise`], [`compare`], [`transpose_conv`]: the rest.
+//! * [`quantise`], [`compare`], [`transpose_conv`], [`scan`], [`detection`]: the rest.
 //!
 //! The uint8 scheme is the int8 scheme moved by 128: flip the top bit of every byte (`x ^ 0x80`) and
 //! subtract 128 from every zero point; the weights then have a zero point too.
@@ -50,6 +51,7 @@ pub mod broadcast;
 pub mod compare;
 pub mod conv;
 pub mod depthwise;
+pub mod detection;
 pub mod element;
 mod error;
 mod fixed;
@@ -70,11 +72,13 @@ pub mod quantise;
 pub mod reduce;
 pub mod requant;
 pub mod resize;
+pub mod scan;
 pub mod shape;
 pub mod softmax;
 pub mod table;
 pub mod transpose_conv;
 pub mod view;
+pub mod wide;
 pub mod window;
 
 pub use error::{Error, Operand};

@@ -1,5 +1,5 @@
 //! Operators that put whole tensors into others: PAD, PADV2, MIRROR_PAD, CONCATENATION, PACK, SPLIT,
-//! SPLIT_V, UNPACK, SPACE_TO_BATCH_ND, BATCH_TO_SPACE_ND.
+//! SPLIT_V, UNPACK, TILE, SPACE_TO_BATCH_ND, BATCH_TO_SPACE_ND.
 
 use crate::element::{Element, Quantisation};
 use crate::error::{Error, Operand, exactly};
@@ -72,6 +72,33 @@ impl Around {
         }
         Ok((first * self.inner, self.along * self.inner))
     }
+}
+
+/// TILE: the tensor over and over; `output` is a multiple of it along every axis.
+///
+/// # Errors
+/// [`Error::Rank`] or [`Error::Broadcast`] if it is not, [`Error::Length`] if a slice is not as long as its
+/// shape.
+pub fn tile<T: Copy>(input: &Shape, output: &Shape, x: &[T], out: &mut [T]) -> Result<(), Error> {
+    exactly(x, input.count(), Operand::Input)?;
+    exactly(out, output.count(), Operand::Output)?;
+    if input.rank() != output.rank() {
+        return Err(Error::Rank);
+    }
+    let (own, whole) = (input.aligned(), output.aligned());
+    if (0..RANK).any(|axis| own[axis] == 0 || !whole[axis].is_multiple_of(own[axis])) {
+        return Err(Error::Broadcast);
+    }
+    let (row, steps) = (own[RANK - 1], strides(&own));
+    for (place, out) in out.chunks_exact_mut(row).enumerate() {
+        let (mut rest, mut at) = (place / (whole[RANK - 1] / row), 0);
+        for axis in (0..RANK - 1).rev() {
+            at += rest % whole[axis] % own[axis] * steps[axis];
+            rest /= whole[axis];
+        }
+        out.copy_from_slice(&x[at..at + row]);
+    }
+    Ok(())
 }
 
 /// What CONCATENATION does to `u8` parts whose quantisation is not the output's:
@@ -268,5 +295,22 @@ impl Batches {
                 + x / self.block[1];
             visit(pixel * depth, place * depth, depth);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_repeat_along_every_axis() {
+        let shape = |extents: &[usize]| Shape::new(extents).expect("small");
+        let mut out = [0; 12];
+        tile(&shape(&[2, 2]), &shape(&[2, 6]), &[1, 2, 3, 4], &mut out).expect("fits");
+        assert_eq!(out, [1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4]);
+        tile(&shape(&[1, 3]), &shape(&[4, 3]), &[1, 2, 3], &mut out).expect("fits");
+        assert_eq!(out, [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]);
+        let odd = tile(&shape(&[2, 2]), &shape(&[4, 3]), &[1, 2, 3, 4], &mut out);
+        assert_eq!(odd, Err(Error::Broadcast));
     }
 }

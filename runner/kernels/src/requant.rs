@@ -64,6 +64,16 @@ impl Multiplier {
         ((product + (1 << (total - 1))) >> total) as i32
     }
 
+    /// [`Multiplier::apply_once`] for the 64-bit accumulators of int16 activations, which take no more than 47
+    /// bits.
+    #[inline]
+    pub fn apply_once_wide(self, x: i64) -> i32 {
+        let total = (31 - self.shift).clamp(1, 62) as u32;
+        let product = i128::from(x) * i128::from(self.mantissa);
+        let scaled = (product + (1 << (total - 1))) >> total;
+        scaled.clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32
+    }
+
     /// [`Multiplier::apply`] for the 64-bit accumulators of int16 activations, where the reference keeps 16 bits
     /// of the mantissa and rounds once. `shift` must be below 8, as there.
     #[inline]

@@ -134,13 +134,13 @@ impl Resize {
             let (batch, row) = (row / self.size[0], row % self.size[0]);
             let (rows, down) = place(self, 0, row);
             let (columns, across) = place(self, 1, column);
-            let corner = |which: usize, channel: usize| {
+            let [a, b, c, d]: [&[T]; 4] = core::array::from_fn(|which| {
                 let y = batch * height + rows[which / 2];
-                x[(y * width + columns[which % 2]) * channels + channel]
-            };
-            for (channel, out) in out.iter_mut().enumerate() {
-                let corners = core::array::from_fn(|which| corner(which, channel));
-                *out = mix(corners, down, across);
+                &x[(y * width + columns[which % 2]) * channels..][..channels]
+            });
+            let corners = a.iter().zip(b).zip(c.iter().zip(d));
+            for (out, ((&a, &b), (&c, &d))) in out.iter_mut().zip(corners) {
+                *out = mix([a, b, c, d], down, across);
             }
         }
         Ok(())

@@ -47,7 +47,7 @@ impl View {
             view.extents[lead + axis] = whole.extents[lead + from];
             view.steps[lead + axis] = whole.steps[lead + from];
         }
-        Ok(view)
+        Ok(view.merged())
     }
 
     /// STRIDED_SLICE with everything resolved: from `begin` on, `extents` elements `steps` apart,
@@ -83,10 +83,11 @@ impl View {
             } else {
                 begin[axis] * view.steps[at] as usize
             };
-            view.steps[at] *= steps[axis];
+            // Where only one is taken, the way to the next does not matter.
+            view.steps[at] = view.steps[at].saturating_mul(steps[axis]);
             view.extents[at] = extents[axis];
         }
-        Ok(view)
+        Ok(view.merged())
     }
 
     /// REVERSE_V2 along one axis.
@@ -99,7 +100,7 @@ impl View {
         let at = RANK - input.rank() + axis;
         view.start = size.saturating_sub(1) * view.steps[at] as usize;
         view.steps[at] = -view.steps[at];
-        Ok(view)
+        Ok(view.merged())
     }
 
     /// DEPTH_TO_SPACE: blocks of channels become squares of `block` by `block` pixels.
@@ -132,6 +133,32 @@ impl View {
     /// How many elements the output has.
     pub fn count(&self) -> usize {
         self.extents.iter().product()
+    }
+
+    /// The same walk with dimensions that are one run merged, so that rows are long.
+    fn merged(self) -> Self {
+        let mut merged = Self {
+            extents: [1; RANK],
+            steps: [1; RANK],
+            ..self
+        };
+        let mut kept = RANK - 1;
+        for axis in (0..RANK).rev() {
+            let (extent, step) = (self.extents[axis], self.steps[axis]);
+            let inside = merged.extents[kept];
+            if extent == 1 {
+                continue;
+            }
+            if inside != 1 && step == merged.steps[kept] * inside as isize {
+                merged.extents[kept] *= extent;
+                continue;
+            }
+            if inside != 1 {
+                kept -= 1;
+            }
+            (merged.extents[kept], merged.steps[kept]) = (extent, step);
+        }
+        merged
     }
 
     /// Copies what the view shows.
@@ -184,6 +211,15 @@ mod tests {
         let before = View::slice(&shape, &[0, 1], &[4, 3], &[1, -1]);
         assert_eq!(before, Err(Error::Index));
         assert_eq!(View::transpose(&shape, &[0, 0]), Err(Error::Axis));
+    }
+
+    #[test]
+    fn a_part_of_whole_rows_is_few_runs() {
+        let shape = Shape::new(&[2, 5, 3, 4]).expect("small");
+        let rows = View::slice(&shape, &[0, 1, 0, 0], &[2, 3, 3, 4], &[1; 4]).expect("inside");
+        assert_eq!(rows.extents, [1, 1, 1, 1, 2, 36]);
+        let same = View::transpose(&shape, &[0, 1, 2, 3]).expect("an order");
+        assert_eq!(same.extents, [1, 1, 1, 1, 1, 120]);
     }
 
     #[test]

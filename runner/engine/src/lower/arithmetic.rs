@@ -3,6 +3,7 @@
 use bytemuck::Pod;
 use scalebench_kernels::arithmetic::{Add, Mul, Operation, Plain, Prelu, SquaredDifference};
 use scalebench_kernels::broadcast::{Binary, Broadcast};
+use scalebench_kernels::compare::{Comparison, Quantised};
 use scalebench_kernels::element::{Activation, Element};
 use scalebench_kernels::shape::Shape;
 use tract_tflite::tflite::{ActivationFunctionType, BuiltinOperator as B};
@@ -64,21 +65,22 @@ impl<'l> Pair<'l> {
         fused: Activation,
     ) -> Result<Lowered, Refusal> {
         self.output.expect(self.a.dtype)?;
-        match (self.a.dtype, fused) {
-            (DType::F32, _) => {
-                let clamp = clamp(fused);
+        let clamp = clamp(fused);
+        match self.a.dtype {
+            DType::F32 => {
                 let bounds = [clamp.min, clamp.max];
                 Ok(self.lowered::<f32, f32>(cx, "float elementwise", Plain { operation, bounds }))
             }
-            (DType::I32, Activation::None) => {
-                let bounds = [i32::MIN, i32::MAX];
+            // The bounds saturate: without an activation they are those of the type.
+            DType::I32 => {
+                let bounds = [clamp.min as i32, clamp.max as i32];
                 Ok(self.lowered::<i32, i32>(cx, "i32 elementwise", Plain { operation, bounds }))
             }
-            (DType::I64, Activation::None) => {
-                let bounds = [i64::MIN, i64::MAX];
+            DType::I64 => {
+                let bounds = [clamp.min as i64, clamp.max as i64];
                 Ok(self.lowered::<i64, i64>(cx, "i64 elementwise", Plain { operation, bounds }))
             }
-            (other, _) => unsupported(format!("operands of {other}")),
+            other => unsupported(format!("operands of {other}")),
         }
     }
 }
@@ -214,30 +216,69 @@ pub(super) fn prelu(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lo
     }
 }
 
-/// `EQUAL`, `NOT_EQUAL`, `LESS`, `LESS_EQUAL`, `GREATER`, `GREATER_EQUAL`, of plain numbers.
+/// `POW`, `FLOOR_DIV` and `FLOOR_MOD`, of plain numbers.
+pub(super) fn plain(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
+    let pair = Pair::of(cx, operator)?;
+    pair.output.expect(pair.a.dtype)?;
+    match (operator.code, pair.a.dtype) {
+        (code, DType::F32) => {
+            let function: fn(f32, f32) -> f32 = match code {
+                B::POW => |a, b| f64::from(a).powf(f64::from(b)) as f32,
+                B::FLOOR_DIV => |a, b| (a / b).floor(),
+                _ => |a, b| a - (a / b).floor() * b,
+            };
+            Ok(pair.lowered(cx, "float elementwise", function))
+        }
+        (B::FLOOR_DIV, DType::I32) => Ok(pair.lowered(cx, "i32 elementwise", |a: i32, b: i32| {
+            let (quotient, rest) = (
+                a.checked_div(b).unwrap_or_default(),
+                a.checked_rem(b).unwrap_or_default(),
+            );
+            quotient - i32::from(rest != 0 && (rest < 0) != (b < 0))
+        })),
+        (B::FLOOR_MOD, DType::I32) => Ok(pair.lowered(cx, "i32 elementwise", |a: i32, b: i32| {
+            let rest = a.checked_rem(b).unwrap_or_default();
+            if rest != 0 && (rest < 0) != (b < 0) {
+                rest + b
+            } else {
+                rest
+            }
+        })),
+        (_, other) => unsupported(format!("operands of {other}")),
+    }
+}
+
+/// `EQUAL`, `NOT_EQUAL`, `LESS`, `LESS_EQUAL`, `GREATER`, `GREATER_EQUAL`.
 pub(super) fn compare(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
-    fn of<T: Pod + PartialOrd>(cx: &Lowering<'_, '_>, code: B, pair: &Pair<'_>) -> Lowered {
-        let holds: fn(T, T) -> bool = match code {
-            B::EQUAL => |a, b| a == b,
-            B::NOT_EQUAL => |a, b| a != b,
-            B::LESS => |a, b| a < b,
-            B::LESS_EQUAL => |a, b| a <= b,
-            B::GREATER => |a, b| a > b,
-            _ => |a, b| a >= b,
-        };
-        pair.lowered(cx, "comparison", move |a: T, b: T| u8::from(holds(a, b)))
+    fn quantised<T: Element + Pod + Send + Sync>(
+        cx: &Lowering<'_, '_>,
+        pair: &Pair<'_>,
+        comparison: Comparison,
+    ) -> Result<Lowered, Refusal> {
+        let (a, b) = (pair.a.quantisation()?, pair.b.quantisation()?);
+        let compare = Quantised::new::<T>(comparison, a, b)?;
+        Ok(pair.lowered::<T, u8>(cx, "integer comparison", compare))
     }
     let pair = Pair::of(cx, operator)?;
     pair.output.expect(DType::Bool)?;
-    let code = operator.code;
+    let comparison = match operator.code {
+        B::EQUAL => Comparison::Equal,
+        B::NOT_EQUAL => Comparison::NotEqual,
+        B::LESS => Comparison::Less,
+        B::LESS_EQUAL => Comparison::LessEqual,
+        B::GREATER => Comparison::Greater,
+        _ => Comparison::GreaterEqual,
+    };
+    let path = "comparison";
     match pair.a.dtype {
-        DType::F32 => Ok(of::<f32>(cx, code, &pair)),
-        DType::I32 => Ok(of::<i32>(cx, code, &pair)),
-        DType::I64 => Ok(of::<i64>(cx, code, &pair)),
-        DType::Bool => Ok(of::<u8>(cx, code, &pair)),
-        DType::I8 if pair.a.scales == pair.b.scales => Ok(of::<i8>(cx, code, &pair)),
-        DType::U8 if pair.a.scales == pair.b.scales => Ok(of::<u8>(cx, code, &pair)),
-        other => unsupported(format!("operands of {other} with different quantisation")),
+        DType::F32 => Ok(pair.lowered::<f32, u8>(cx, path, comparison)),
+        DType::I16 => Ok(pair.lowered::<i16, u8>(cx, path, comparison)),
+        DType::I32 => Ok(pair.lowered::<i32, u8>(cx, path, comparison)),
+        DType::I64 => Ok(pair.lowered::<i64, u8>(cx, path, comparison)),
+        DType::Bool => Ok(pair.lowered::<u8, u8>(cx, path, comparison)),
+        DType::I8 => quantised::<i8>(cx, &pair, comparison),
+        DType::U8 => quantised::<u8>(cx, &pair, comparison),
+        other => unsupported(format!("operands of {other}")),
     }
 }
 

@@ -1,13 +1,13 @@
 //! `FULLY_CONNECTED`.
 
 use scalebench_kernels::element::Activation;
-use scalebench_kernels::{float, fully_connected as integer, hybrid};
+use scalebench_kernels::{float, fully_connected as integer, hybrid, wide};
 use tract_tflite::tflite::FullyConnectedOptionsWeightsFormat;
 
 use crate::DType;
 use crate::graph::Operator;
 use crate::lower::argument::{Argument, broken, unsupported};
-use crate::lower::packed::{Hybrid, bytewise, floats, memory};
+use crate::lower::packed::{Hybrid, Words, bytewise, floats, memory};
 use crate::lower::scheme::{
     activation, channelwise, clamp, float_bias, integer_bias, stage, weight_scales, whole,
 };
@@ -75,6 +75,7 @@ pub(super) fn fully_connected(
         (DType::I8, DType::I8, DType::I8) | (DType::U8, DType::U8, DType::U8) => {
             quantised(cx, &layer)?
         }
+        (DType::I16, DType::I8, DType::I16) => words(&layer)?,
         (DType::F32, DType::F32, DType::F32) if filter.constant.is_some() => float(cx, &layer)?,
         (DType::F32, DType::I8, DType::F32) => dynamic(cx, &layer)?,
         (a, b, c) => return unsupported(format!("{a} inputs and {b} weights to {c}")),
@@ -126,6 +127,24 @@ fn quantised(cx: &Lowering<'_, '_>, layer: &Layer<'_>) -> Result<(Step, usize), 
         kernel.run(packed.bytes(), input, scratch, out)
     });
     Ok((step, weight_bytes))
+}
+
+fn words(layer: &Layer<'_>) -> Result<(Step, usize), Refusal> {
+    let Layer {
+        input,
+        filter,
+        output,
+        ..
+    } = layer;
+    let shape = [layer.rows, layer.inputs, layer.outputs];
+    let range = layer.fused.range::<i16>(output.quantisation()?);
+    let words = Words::new(input, filter, layer.bias, output, [0, layer.outputs])?;
+    let path = "int16 fully connected";
+    let step = Step::new(path, [input.tensor], output.tensor, move |io| {
+        let (x, out) = io.unary();
+        Ok(wide::fully_connected(shape, range, x, words.given(), out)?)
+    });
+    Ok((step, filter.elements()))
 }
 
 fn float(cx: &Lowering<'_, '_>, layer: &Layer<'_>) -> Result<(Step, usize), Refusal> {

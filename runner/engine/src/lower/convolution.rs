@@ -1,12 +1,12 @@
 //! `CONV_2D`.
 
-use scalebench_kernels::{conv, float, hybrid};
+use scalebench_kernels::{conv, float, hybrid, wide};
 use tract_tflite::tflite::Conv2DOptions;
 
 use crate::DType;
 use crate::graph::Operator;
 use crate::lower::argument::{Argument, broken, unsupported};
-use crate::lower::packed::{Hybrid, bytewise, floats, memory};
+use crate::lower::packed::{Hybrid, Words, bytewise, floats, memory};
 use crate::lower::scheme::{
     activation, channelwise, clamp, float_bias, integer_bias, stage, weight_scales,
 };
@@ -80,6 +80,7 @@ pub(super) fn dense(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lo
         (DType::I8, DType::I8, DType::I8) | (DType::U8, DType::U8, DType::U8) => {
             integer(cx, &dense)
         }
+        (DType::I16, DType::I8, DType::I16) => words(&dense),
         (DType::F32, DType::F32, DType::F32) => float(cx, &dense),
         (DType::F32, DType::I8, DType::F32) => dynamic(cx, &dense),
         (a, b, c) => unsupported(format!("{a} inputs and {b} weights to {c}")),
@@ -119,6 +120,26 @@ fn integer(cx: &Lowering<'_, '_>, dense: &Dense<'_>) -> Result<Lowered, Refusal>
     let paths = ["int8 convolution", "uint8 convolution"];
     let step = bytewise(paths, input, output, scratch, move |input, scratch, out| {
         kernel.run(packed.bytes(), input, scratch, out)
+    });
+    Ok(dense.lowered(step, weight_bytes))
+}
+
+fn words(dense: &Dense<'_>) -> Result<Lowered, Refusal> {
+    let Dense {
+        input,
+        filter,
+        output,
+        ..
+    } = dense;
+    let channels = filter.shape[0];
+    let (window, groups) = (dense.window, dense.groups);
+    let range = dense.fused.range::<i16>(output.quantisation()?);
+    let words = Words::new(input, filter, dense.bias, output, [0, channels])?;
+    let weight_bytes = filter.elements();
+    let path = "int16 convolution";
+    let step = Step::new(path, [input.tensor], output.tensor, move |io| {
+        let (x, out) = io.unary();
+        Ok(wide::conv(&window, groups, range, x, words.given(), out)?)
     });
     Ok(dense.lowered(step, weight_bytes))
 }

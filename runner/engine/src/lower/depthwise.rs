@@ -5,7 +5,7 @@ use scalebench_kernels::{depthwise as kernels, float, hybrid};
 use crate::DType;
 use crate::graph::Operator;
 use crate::lower::argument::{Argument, broken, unsupported};
-use crate::lower::packed::{Hybrid, bytewise, memory};
+use crate::lower::packed::{Hybrid, Words, bytewise, memory};
 use crate::lower::scheme::{
     activation, channelwise, clamp, float_bias, integer_bias, stage, weight_scales,
 };
@@ -81,6 +81,7 @@ pub(super) fn depthwise(
         (DType::I8, DType::I8, DType::I8) | (DType::U8, DType::U8, DType::U8) => {
             integer(cx, &depthwise)
         }
+        (DType::I16, DType::I8, DType::I16) => words(&depthwise),
         (DType::F32, DType::F32, DType::F32) => float(cx, &depthwise),
         (DType::F32, DType::I8, DType::F32) => dynamic(cx, &depthwise),
         (a, b, c) => unsupported(format!("{a} inputs and {b} weights to {c}")),
@@ -125,6 +126,26 @@ fn integer(cx: &Lowering<'_, '_>, depthwise: &Depthwise<'_>) -> Result<Lowered, 
     let paths = ["int8 depthwise convolution", "uint8 depthwise convolution"];
     let step = bytewise(paths, input, output, scratch, move |input, scratch, out| {
         kernel.run(packed.bytes(), input, scratch, out)
+    });
+    Ok(depthwise.lowered(step, weight_bytes))
+}
+
+fn words(depthwise: &Depthwise<'_>) -> Result<Lowered, Refusal> {
+    let Depthwise {
+        input,
+        filter,
+        output,
+        ..
+    } = depthwise;
+    let window = depthwise.window;
+    let range = depthwise.fused.range::<i16>(output.quantisation()?);
+    let channels = [3, depthwise.channels()];
+    let words = Words::new(input, filter, depthwise.bias, output, channels)?;
+    let weight_bytes = filter.elements();
+    let path = "int16 depthwise convolution";
+    let step = Step::new(path, [input.tensor], output.tensor, move |io| {
+        let (x, out) = io.unary();
+        Ok(kernels::wide(&window, range, x, words.given(), out)?)
     });
     Ok(depthwise.lowered(step, weight_bytes))
 }

@@ -78,16 +78,17 @@ pub(super) fn unary(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lo
             Ok(looked_up::<u8>(&input, &output, table))
         }
         DType::I16 => wide(operator, function, &input, &output),
-        DType::I32 if operator.code == B::NEG => {
-            Ok(each(&input, &output, "i32 function", i32::wrapping_neg))
+        DType::I32 => {
+            let whole: fn(i32) -> i32 = match operator.code {
+                B::NEG => i32::wrapping_neg,
+                B::ABS => i32::wrapping_abs,
+                B::SQUARE => |x| x.wrapping_mul(x),
+                _ => return unsupported("no i32 kernel for this function"),
+            };
+            Ok(each(&input, &output, "i32 function", whole))
         }
-        DType::I32 if operator.code == B::ABS => {
-            Ok(each(&input, &output, "i32 function", i32::wrapping_abs))
-        }
-        DType::I32 if operator.code == B::SQUARE => {
-            Ok(each(&input, &output, "i32 function", |x: i32| {
-                x.wrapping_mul(x)
-            }))
+        DType::I64 if operator.code == B::NEG => {
+            Ok(each(&input, &output, "i64 function", i64::wrapping_neg))
         }
         other => unsupported(format!("elements of {other}")),
     }
@@ -114,6 +115,17 @@ fn looked_up<T: Byte + Pod>(input: &Argument<'_>, output: &Argument<'_>, table: 
     Lowered::step(input.shape.to_vec(), step.costing(0, 256))
 }
 
+/// A function of positive numbers, and what the reference answers for others.
+fn positive(function: Function, otherwise: f32) -> impl Fn(f32) -> f32 {
+    move |x| {
+        if x > 0.0 {
+            function.apply(x)
+        } else {
+            otherwise
+        }
+    }
+}
+
 /// The table of a function of bytes.
 fn byte<T: Byte>(
     code: B,
@@ -138,7 +150,11 @@ fn byte<T: Byte>(
             let kernel = Abs::new::<T>(from, to)?;
             Table::new(|x: T| kernel.apply(x))
         }
-        (B::LOGISTIC | B::TANH | B::GELU | B::ELU | B::EXP | B::LOG, _) => {
+        (B::LOG, _) => {
+            let least = (T::MIN - to.zero) as f32 * to.scale;
+            Table::real::<T>(from, to, positive(function, least))?
+        }
+        (B::LOGISTIC | B::TANH | B::GELU | B::ELU | B::EXP, _) => {
             Table::real::<T>(from, to, |x| function.apply(x))?
         }
         _ => return unsupported("no integer kernel for this function"),
@@ -170,7 +186,16 @@ fn wide(
             let kernel = LeakyRelu::new::<i16>(from, to, alpha)?;
             each(input, output, path, move |x: i16| kernel.apply(x))
         }
-        (B::EXP | B::LOG, _) => {
+        (B::ABS, _) => {
+            let kernel = Abs::new::<i16>(from, to)?;
+            each(input, output, path, move |x: i16| kernel.apply(x))
+        }
+        (B::RSQRT, _) => {
+            let most = 32767.0 * to.scale;
+            let kernel = Interpolated::real(from, to, positive(function, most))?;
+            each(input, output, path, move |x: i16| kernel.answer(x))
+        }
+        (B::EXP, _) => {
             let kernel = Interpolated::real(from, to, |x| function.apply(x))?;
             each(input, output, path, move |x: i16| kernel.answer(x))
         }

@@ -10,17 +10,21 @@ mod connected;
 mod convert;
 mod convolution;
 mod depthwise;
+mod detection;
 mod function;
 mod image;
 mod matmul;
 mod movement;
 mod packed;
+mod parts;
 mod pool;
 mod reduce;
 mod scheme;
+mod selection;
 mod shape;
 mod slicing;
 mod softmax;
+mod transposed;
 mod window;
 
 use std::borrow::Cow;
@@ -64,7 +68,11 @@ pub(crate) struct Lowered {
 
 impl From<scalebench_kernels::Error> for Refusal {
     fn from(error: scalebench_kernels::Error) -> Self {
-        Self::Broken(error.to_string())
+        match error {
+            // A sound tensor may have more dimensions than the kernels walk.
+            scalebench_kernels::Error::Rank => Self::Unsupported(error.to_string()),
+            _ => Self::Broken(error.to_string()),
+        }
     }
 }
 
@@ -217,12 +225,14 @@ impl<'g, 'a> Lowering<'g, 'a> {
             B::RANK => shape::rank(self, operator),
             B::CONV_2D => convolution::dense(self, operator),
             B::DEPTHWISE_CONV_2D => depthwise::depthwise(self, operator),
+            B::TRANSPOSE_CONV => transposed::transpose_conv(self, operator),
             B::FULLY_CONNECTED => connected::fully_connected(self, operator),
             B::BATCH_MATMUL => matmul::batch_matmul(self, operator),
             B::ADD | B::SUB | B::MUL | B::DIV | B::SQUARED_DIFFERENCE => {
                 arithmetic::arithmetic(self, operator)
             }
             B::MAXIMUM | B::MINIMUM => arithmetic::extremum(self, operator),
+            B::POW | B::FLOOR_DIV | B::FLOOR_MOD => arithmetic::plain(self, operator),
             B::PRELU => arithmetic::prelu(self, operator),
             B::EQUAL | B::NOT_EQUAL | B::LESS | B::LESS_EQUAL | B::GREATER | B::GREATER_EQUAL => {
                 arithmetic::compare(self, operator)
@@ -231,23 +241,30 @@ impl<'g, 'a> Lowering<'g, 'a> {
             B::QUANTIZE => convert::quantize(self, operator),
             B::DEQUANTIZE => convert::dequantize(self, operator),
             B::CAST => convert::cast(self, operator),
-            B::ARG_MAX | B::ARG_MIN => convert::arg_extremum(self, operator),
-            B::SELECT | B::SELECT_V2 => convert::select(self, operator),
+            B::ARG_MAX | B::ARG_MIN => selection::arg_extremum(self, operator),
+            B::SELECT | B::SELECT_V2 => selection::select(self, operator),
+            B::GATHER | B::EMBEDDING_LOOKUP => selection::gather(self, operator),
+            B::GATHER_ND => selection::gather_nd(self, operator),
+            B::ONE_HOT => selection::one_hot(self, operator),
             B::TRANSPOSE => movement::transpose(self, operator),
             B::SLICE => slicing::slice(self, operator),
             B::STRIDED_SLICE => slicing::strided_slice(self, operator),
-            B::SPLIT | B::SPLIT_V => slicing::split(self, operator),
-            B::UNPACK => slicing::unpack(self, operator),
-            B::CONCATENATION | B::PACK => movement::join(self, operator),
-            B::PAD | B::PADV2 => movement::pad(self, operator),
+            B::SPLIT | B::SPLIT_V => parts::split(self, operator),
+            B::UNPACK => parts::unpack(self, operator),
+            B::CONCATENATION | B::PACK => parts::join(self, operator),
+            B::PAD | B::PADV2 | B::MIRROR_PAD => movement::pad(self, operator),
+            B::REVERSE_V2 => movement::reverse(self, operator),
+            B::FILL => movement::fill(self, operator),
+            B::SPACE_TO_BATCH_ND | B::BATCH_TO_SPACE_ND => movement::batches(self, operator),
             B::TILE | B::BROADCAST_TO => movement::repeat(self, operator),
             B::SPACE_TO_DEPTH | B::DEPTH_TO_SPACE => movement::blocks(self, operator),
             B::RESIZE_NEAREST_NEIGHBOR | B::RESIZE_BILINEAR => image::resize(self, operator),
-            B::GATHER | B::EMBEDDING_LOOKUP => movement::gather(self, operator),
             B::LOGICAL_NOT => function::not(self, operator),
             B::AVERAGE_POOL_2D | B::MAX_POOL_2D | B::L2_POOL_2D => pool::pool(self, operator),
             B::SOFTMAX => softmax::softmax(self, operator),
             B::LOG_SOFTMAX => softmax::log_softmax(self, operator),
+            B::L2_NORMALIZATION => softmax::l2_normalization(self, operator),
+            B::CUMSUM => reduce::cumsum(self, operator),
             B::MEAN
             | B::SUM
             | B::REDUCE_PROD
@@ -277,6 +294,9 @@ impl<'g, 'a> Lowering<'g, 'a> {
             | B::ROUND
             | B::SIN
             | B::COS => function::unary(self, operator),
+            B::CUSTOM if operator.name.ends_with(detection::NAME) => {
+                detection::post_process(self, operator)
+            }
             _ => Err(Refusal::Unsupported(
                 "no kernel for this type of operator".into(),
             )),
@@ -302,7 +322,13 @@ impl<'g, 'a> Lowering<'g, 'a> {
         }
         for (&output, shape) in operator.outputs.iter().zip(shapes) {
             let tensor = &self.graph.tensors[output];
-            if !tensor.open && tensor.shape != shape {
+            // Where only extents of 1 differ, the file's shape stands, as with TFLite.
+            let wide = |shape: &[usize]| shape.iter().copied().filter(|&n| n != 1).collect();
+            let (ours, theirs): (Vec<_>, Vec<_>) = (wide(&shape), wide(&tensor.shape));
+            if !tensor.open && ours == theirs {
+                continue;
+            }
+            if !tensor.open {
                 return Err(self.graph.tensor_error(
                     output,
                     format!(

@@ -1,29 +1,35 @@
 //! Operators that move elements and change none.
 
-use tract_tflite::tflite::BuiltinOperator as B;
+use bytemuck::Pod;
+use scalebench_kernels::Error;
+use scalebench_kernels::broadcast::{Broadcast, broadcast_to};
+use scalebench_kernels::place::{Batches, Padding, tile};
+use scalebench_kernels::shape::Shape;
+use scalebench_kernels::view::View;
+use tract_tflite::tflite::{BuiltinOperator as B, MirrorPadMode};
 
-use crate::DType;
-use crate::copy::{Axis, Copy, strides};
 use crate::graph::Operator;
 use crate::lower::argument::{Argument, axis, broken, unsupported};
-use crate::lower::{Lowered, Lowering, Outcome, Refusal};
+use crate::lower::{Lowered, Lowering, Refusal};
 use crate::step::Step;
 
-/// The elements a tensor takes, which must be some.
-fn elements(shape: &[usize]) -> Result<usize, Refusal> {
-    match crate::reader::elements(shape) {
-        Ok(0) => unsupported("an empty tensor"),
-        Ok(elements) => Ok(elements),
-        Err(reason) => broken(reason),
+/// Most elements that a padding adds at one end, and most times a tensor is repeated along an axis.
+const MOST: i64 = 1 << 28;
+
+/// A kernel that moves elements of any type from one tensor to another.
+pub(super) trait Movement: Send + Sync + 'static {
+    /// Moves them.
+    fn run<T: Pod>(&self, x: &[T], out: &mut [T]) -> Result<(), Error>;
+}
+
+impl Movement for View {
+    fn run<T: Pod>(&self, x: &[T], out: &mut [T]) -> Result<(), Error> {
+        self.run(x, out)
     }
 }
 
-fn planned(copy: Option<Copy>) -> Result<Copy, Refusal> {
-    copy.ok_or_else(|| Refusal::Broken("it reaches outside its tensors".into()))
-}
-
 /// Movement keeps type and quantisation.
-fn alike(input: &Argument<'_>, output: &Argument<'_>) -> Result<(), Refusal> {
+pub(super) fn alike(input: &Argument<'_>, output: &Argument<'_>) -> Result<(), Refusal> {
     output.expect(input.dtype)?;
     let same = input.scales.map(|s| s.per_tensor()) == output.scales.map(|s| s.per_tensor());
     if same || input.scales.is_none() || output.scales.is_none() {
@@ -33,36 +39,59 @@ fn alike(input: &Argument<'_>, output: &Argument<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// One output that is one copy of one input.
-pub(super) fn single(
+/// One input moved to one output, as elements of their width.
+pub(super) fn moved(
+    path: &'static str,
     input: &Argument<'_>,
     output: &Argument<'_>,
     shape: Vec<usize>,
-    axes: &[Axis],
-    from: usize,
+    movement: impl Movement,
 ) -> Result<Lowered, Refusal> {
+    fn step<T: Pod>(path: &'static str, tensors: [usize; 2], movement: impl Movement) -> Step {
+        Step::new(path, [tensors[0]], tensors[1], move |io| {
+            let (x, out) = io.unary::<T, T>();
+            Ok(movement.run(x, out)?)
+        })
+    }
     alike(input, output)?;
-    let counts = (elements(input.shape)?, elements(&shape)?);
-    let copy = planned(Copy::new(
-        axes,
-        (from, counts.0),
-        (0, counts.1),
-        input.dtype.size(),
-    ))?;
-    let step = Step::new("copy", [input.tensor], output.tensor, move |io| {
-        copy.run(io.inputs[0], io.outputs[0]);
-        Ok(())
-    });
+    let tensors = [input.tensor, output.tensor];
+    let step = match input.dtype.size() {
+        1 => step::<u8>(path, tensors, movement),
+        2 => step::<u16>(path, tensors, movement),
+        4 => step::<u32>(path, tensors, movement),
+        _ => step::<u64>(path, tensors, movement),
+    };
     Ok(Lowered::step(shape, step))
 }
 
-/// Axes that walk all of `shape` with the given strides.
-pub(super) fn axes(shape: &[usize], from: &[isize], to: &[isize]) -> Vec<Axis> {
-    shape
+/// Element 0 of what fills the gaps of a tensor: its zero point if it is quantised.
+fn nothing(input: &Argument<'_>) -> Result<[u8; 8], Refusal> {
+    let zero = match input.scales {
+        Some(_) => input.quantization()?.zero_point,
+        None => 0,
+    };
+    Ok(i64::from(zero).to_le_bytes())
+}
+
+/// The element at the beginning of `bytes`, which are eight.
+fn element<T: Pod>(bytes: &[u8; 8]) -> T {
+    bytemuck::pod_read_unaligned(&bytes[..size_of::<T>()])
+}
+
+/// Extents or counts an operator is given.
+fn extents(given: &[i64]) -> Result<Vec<usize>, Refusal> {
+    given
         .iter()
-        .zip(from.iter().zip(to))
-        .map(|(&extent, (&from, &to))| Axis { extent, from, to })
-        .collect()
+        .map(|&value| usize::try_from(value).ok().filter(|_| value <= MOST))
+        .collect::<Option<_>>()
+        .ok_or_else(|| Refusal::Broken(format!("extents of {given:?}")))
+}
+
+fn image(argument: &Argument<'_>) -> Result<[usize; 4], Refusal> {
+    argument
+        .shape
+        .try_into()
+        .map_err(|_| Refusal::Broken(format!("{:?} is no shape of images", argument.shape)))
 }
 
 pub(super) fn transpose(
@@ -70,322 +99,248 @@ pub(super) fn transpose(
     operator: &Operator<'_>,
 ) -> Result<Lowered, Refusal> {
     let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
-    let rank = input.shape.len();
     let order = cx
         .input(operator, 1)?
         .integers()?
         .iter()
-        .map(|&value| axis(value, rank))
+        .map(|&value| axis(value, input.shape.len()))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut sorted = order.clone();
-    sorted.sort_unstable();
-    if !sorted.iter().copied().eq(0..rank) {
-        return broken(format!("the permutation {order:?} of {rank} dimensions"));
-    }
-    let shape: Vec<usize> = order.iter().map(|&axis| input.shape[axis]).collect();
-    let own = strides(input.shape);
-    let from: Vec<isize> = order.iter().map(|&axis| own[axis]).collect();
-    let walk = axes(&shape, &from, &strides(&shape));
-    single(&input, &output, shape, &walk, 0)
+    let view = View::transpose(&Shape::new(input.shape)?, &order)?;
+    let shape = order.iter().map(|&axis| input.shape[axis]).collect();
+    moved("transposition", &input, &output, shape, view)
 }
 
-/// `CONCATENATION` and `PACK`: inputs go into the output one after the other, three in a step.
-pub(super) fn join(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
-    let output = cx.output(operator, 0)?;
-    let inputs = (0..operator.inputs.len())
-        .map(|index| cx.input(operator, index))
-        .collect::<Result<Vec<_>, _>>()?;
-    let first = cx.input(operator, 0)?;
-    let pack = operator.code == B::PACK;
-    let (at, fused) = if pack {
-        let options = operator.table.builtin_options_as_pack_options();
-        (options.map_or(0, |options| options.axis()), false)
-    } else {
-        let options = operator.table.builtin_options_as_concatenation_options();
-        let none = tract_tflite::tflite::ActivationFunctionType::NONE;
-        (
-            options.map_or(0, |options| options.axis()),
-            options.is_some_and(|options| options.fused_activation_function() != none),
-        )
-    };
-    if fused {
-        return unsupported("a fused activation");
+/// `REVERSE_V2`, along any axes.
+pub(super) fn reverse(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
+    let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
+    let rank = input.shape.len();
+    let (mut begin, mut steps) = (vec![0; rank], vec![1; rank]);
+    for value in cx.input(operator, 1)?.integers()? {
+        let axis = axis(value, rank)?;
+        (begin[axis], steps[axis]) = (input.shape[axis].saturating_sub(1), -1);
     }
-    let at = axis(i64::from(at), first.shape.len() + usize::from(pack))?;
-    let shape_of = |input: &Argument<'_>| {
-        let mut shape = input.shape.to_vec();
-        if pack {
-            shape.insert(at, 1);
-        }
-        shape
-    };
-    let mut shape = shape_of(&first);
-    shape[at] = 0;
-    for input in &inputs {
-        alike(input, &output)?;
-        let own = shape_of(input);
-        let fits = own.len() == shape.len()
-            && (0..own.len()).all(|axis| axis == at || own[axis] == shape[axis]);
-        if !fits {
-            return broken(format!("{:?} joined with {:?}", input.shape, first.shape));
-        }
-        shape[at] += own[at];
-    }
-    let total = elements(&shape)?;
-    let target = strides(&shape);
-    let mut to = 0;
-    let mut copies = Vec::new();
-    for input in &inputs {
-        let own = shape_of(input);
-        let walk = axes(&own, &strides(&own), &target);
-        let from = (0, elements(input.shape)?);
-        copies.push(planned(Copy::new(
-            &walk,
-            from,
-            (to, total),
-            input.dtype.size(),
-        ))?);
-        to += own[at] * target[at] as usize;
-    }
-    let steps = inputs
-        .chunks(3)
-        .zip(copies.chunks(3))
-        .enumerate()
-        .map(|(index, (inputs, copies))| {
-            let copies = copies.to_vec();
-            let tensors: Vec<_> = inputs.iter().map(|input| input.tensor).collect();
-            let mut step = Step::new("copy", tensors, output.tensor, move |io| {
-                for (copy, from) in copies.iter().zip(io.inputs) {
-                    copy.run(from, io.outputs[0]);
-                }
-                Ok(())
-            });
-            step.in_place = index > 0;
-            step
-        })
-        .collect();
-    Ok(Lowered {
-        shapes: vec![shape],
-        outcome: Outcome::Steps(steps),
-    })
+    let view = View::slice(&Shape::new(input.shape)?, &begin, input.shape, &steps)?;
+    moved("reversal", &input, &output, input.shape.to_vec(), view)
 }
 
-/// `PAD` and `PADV2`: the output filled with the padding, then the input copied into it.
+/// A tensor with one element all around it.
+struct Filled {
+    padding: Padding,
+    value: [u8; 8],
+}
+
+impl Movement for Filled {
+    fn run<T: Pod>(&self, x: &[T], out: &mut [T]) -> Result<(), Error> {
+        self.padding.fill(element(&self.value), x, out)
+    }
+}
+
+/// A tensor with its own reflection around it.
+struct Mirrored {
+    padding: Padding,
+    symmetric: bool,
+}
+
+impl Movement for Mirrored {
+    fn run<T: Pod>(&self, x: &[T], out: &mut [T]) -> Result<(), Error> {
+        self.padding.mirror(self.symmetric, x, out)
+    }
+}
+
+/// `PAD`, `PADV2` and `MIRROR_PAD`.
 pub(super) fn pad(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
     let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
-    alike(&input, &output)?;
-    let amounts = cx.input(operator, 1)?.integers()?;
-    let rank = input.shape.len();
-    if amounts.len() != 2 * rank {
-        return broken(format!("{} paddings for {rank} dimensions", amounts.len()));
-    }
-    let (mut shape, mut before) = (Vec::new(), Vec::new());
-    for (axis, pair) in amounts.chunks_exact(2).enumerate() {
-        let amount = |value: i64| {
-            usize::try_from(value)
-                .ok()
-                .filter(|&value| value <= 1 << 28)
-                .ok_or_else(|| Refusal::Broken(format!("a padding of {value}")))
-        };
-        shape.push(input.shape[axis] + amount(pair[0])? + amount(pair[1])?);
-        before.push(amount(pair[0])?);
-    }
-    let filling: Vec<u8> = match cx.optional(operator, 2) {
-        Some(value) => match value.constant {
-            Some(bytes) if bytes.len() == input.dtype.size() => bytes.to_vec(),
-            _ => return unsupported("a padding that is not one constant"),
-        },
-        None => match input.scales {
-            Some(_) => {
-                let zero = input.quantization()?.zero_point;
-                zero.to_le_bytes()[..input.dtype.size().min(4)].to_vec()
-            }
-            None => vec![0; input.dtype.size()],
-        },
-    };
-    let (count, total) = (elements(input.shape)?, elements(&shape)?);
-    let target = strides(&shape);
-    let to = before
-        .iter()
-        .zip(&target)
-        .map(|(&before, &step)| before * step as usize)
-        .sum();
-    let walk = axes(input.shape, &strides(input.shape), &target);
-    let copy = planned(Copy::new(
-        &walk,
-        (0, count),
-        (to, total),
-        input.dtype.size(),
-    ))?;
-    let step = Step::new("padding", [input.tensor], output.tensor, move |io| {
-        let out = &mut *io.outputs[0];
-        match filling.as_slice() {
-            &[byte] => out.fill(byte),
-            wide => out
-                .chunks_exact_mut(wide.len())
-                .for_each(|element| element.copy_from_slice(wide)),
+    let amounts = extents(&cx.input(operator, 1)?.integers()?)?;
+    let side = |side| amounts.iter().skip(side).step_by(2).copied().collect();
+    let (before, after): (Vec<usize>, Vec<usize>) = (side(0), side(1));
+    let padding = Padding::new(&Shape::new(input.shape)?, &before, &after)?;
+    let shape = padding.output().extents().to_vec();
+    if operator.code == B::MIRROR_PAD {
+        let options = operator.table.builtin_options_as_mirror_pad_options();
+        let symmetric = options.is_some_and(|o| o.mode() == MirrorPadMode::SYMMETRIC);
+        let most = |extent: usize| extent.saturating_sub(usize::from(!symmetric));
+        let reaches = |side: &[usize]| side.iter().zip(input.shape).all(|(&n, &e)| n <= most(e));
+        if !reaches(&before) || !reaches(&after) {
+            return broken(format!("{:?} mirrored by {amounts:?}", input.shape));
         }
-        copy.run(io.inputs[0], out);
-        Ok(())
-    });
-    Ok(Lowered::step(shape, step))
+        let mirrored = Mirrored { padding, symmetric };
+        return moved("mirrored padding", &input, &output, shape, mirrored);
+    }
+    let mut value = nothing(&input)?;
+    if let Some(given) = cx.optional(operator, 2) {
+        let size = input.dtype.size();
+        match given.constant {
+            Some(bytes) if bytes.len() == size => value[..size].copy_from_slice(bytes),
+            _ => return unsupported("a padding that is not one constant"),
+        }
+    }
+    moved("padding", &input, &output, shape, Filled { padding, value })
 }
 
-/// `TILE` and `BROADCAST_TO`: dimensions walked again and again.
+/// A tensor over and over.
+struct Tiled(Shape, Shape);
+
+impl Movement for Tiled {
+    fn run<T: Pod>(&self, x: &[T], out: &mut [T]) -> Result<(), Error> {
+        tile(&self.0, &self.1, x, out)
+    }
+}
+
+/// A tensor whose axes of extent 1 are as long as need be.
+struct Spread(Shape, Shape);
+
+impl Movement for Spread {
+    fn run<T: Pod>(&self, x: &[T], out: &mut [T]) -> Result<(), Error> {
+        broadcast_to(&self.0, &self.1, x, out)
+    }
+}
+
+/// `TILE` and `BROADCAST_TO`.
 pub(super) fn repeat(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
     let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
-    let given = cx.input(operator, 1)?.integers()?;
-    let extents = given
-        .iter()
-        .map(|&value| usize::try_from(value).ok().filter(|&value| value > 0))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Refusal::Broken(format!("repeated by {given:?}")))?;
-    let lead = extents.len().checked_sub(input.shape.len());
-    let Some(lead) = lead.filter(|&lead| lead == 0 || operator.code == B::BROADCAST_TO) else {
-        return broken(format!("{:?} repeated by {given:?}", input.shape));
-    };
-    let own: Vec<usize> = std::iter::repeat_n(1, lead)
-        .chain(input.shape.iter().copied())
-        .collect();
-    let from = strides(&own);
-    let (mut shape, mut parts) = (Vec::new(), Vec::new());
-    for axis in 0..own.len() {
-        let times = match (operator.code, own[axis]) {
-            (B::TILE, _) => extents[axis],
-            (_, 1) => extents[axis],
-            (_, extent) if extent == extents[axis] => 1,
-            _ => return broken(format!("{:?} broadcast to {given:?}", input.shape)),
-        };
-        let total = times.saturating_mul(own[axis]);
-        shape.push(total);
-        parts.push((times, own[axis]));
+    let given = extents(&cx.input(operator, 1)?.integers()?)?;
+    let own = Shape::new(input.shape)?;
+    if operator.code == B::BROADCAST_TO {
+        let whole = Shape::new(&given)?;
+        if Broadcast::new(&own, &whole)?.output() != whole {
+            return broken(format!("{:?} broadcast to {given:?}", input.shape));
+        }
+        return moved("broadcast", &input, &output, given, Spread(own, whole));
     }
-    elements(&shape)?;
-    let to = strides(&shape);
-    let walk: Vec<Axis> = parts
+    if given.len() != own.rank() {
+        return broken(format!("{:?} repeated by {given:?}", input.shape));
+    }
+    let shape: Vec<usize> = input
+        .shape
         .iter()
-        .enumerate()
-        .flat_map(|(axis, &(times, extent))| {
-            let again = Axis {
-                extent: times,
-                from: 0,
-                to: to[axis] * extent as isize,
-            };
-            let within = Axis {
-                extent,
-                from: from[axis],
-                to: to[axis],
-            };
-            [again, within]
-        })
+        .zip(&given)
+        .map(|(&extent, &times)| extent.saturating_mul(times))
         .collect();
-    single(&input, &output, shape, &walk, 0)
+    let whole = Shape::new(&shape)?;
+    moved("tiles", &input, &output, shape, Tiled(own, whole))
 }
 
-/// `SPACE_TO_DEPTH` and `DEPTH_TO_SPACE`: six dimensions transposed.
+/// `SPACE_TO_DEPTH` and `DEPTH_TO_SPACE`.
 pub(super) fn blocks(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
     let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
+    let [batch, height, width, depth] = image(&input)?;
+    let table = &operator.table;
     let to_depth = operator.code == B::SPACE_TO_DEPTH;
     let size = if to_depth {
-        operator
-            .table
-            .builtin_options_as_space_to_depth_options()
-            .map(|o| o.block_size())
+        let options = table.builtin_options_as_space_to_depth_options();
+        options.map(|o| o.block_size())
     } else {
-        operator
-            .table
-            .builtin_options_as_depth_to_space_options()
-            .map(|o| o.block_size())
+        let options = table.builtin_options_as_depth_to_space_options();
+        options.map(|o| o.block_size())
     };
-    let block = size
-        .and_then(|size| usize::try_from(size).ok())
-        .filter(|&size| size > 0 && size < 1 << 15);
-    let (Some(block), &[batch, height, width, depth]) = (block, input.shape) else {
-        return broken(format!("blocks of {size:?} of the shape {:?}", input.shape));
+    let Some(block) = size.and_then(|size| usize::try_from(size).ok()) else {
+        return broken(format!("blocks of {size:?}"));
     };
-    let fits = if to_depth {
-        height.is_multiple_of(block) && width.is_multiple_of(block)
+    // The views have refused blocks that the shape does not divide into.
+    let (view, shape) = if to_depth {
+        let view = View::space_to_depth([batch, height, width, depth], block)?;
+        let square = depth.saturating_mul(block.saturating_mul(block));
+        (view, vec![batch, height / block, width / block, square])
     } else {
-        depth.is_multiple_of(block * block)
+        let view = View::depth_to_space([batch, height, width, depth], block)?;
+        let shape = vec![batch, height * block, width * block, depth / block / block];
+        (view, shape)
     };
-    if !fits {
-        return broken(format!("blocks of {block} of the shape {:?}", input.shape));
-    }
-    // Both walk batch, block row, row in block, block column, column in block, channel.
-    let (rows, columns, inner) = if to_depth {
-        (height / block, width / block, depth)
-    } else {
-        (height, width, depth / (block * block))
-    };
-    let spatial = strides(&[batch, rows, block, columns, block, inner]);
-    let deep = strides(&[batch, rows, columns, block, block, inner]);
-    let deep = [deep[0], deep[1], deep[3], deep[2], deep[4], deep[5]];
-    let extents = [batch, rows, block, columns, block, inner];
-    let (shape, walk) = if to_depth {
-        (
-            vec![batch, rows, columns, depth * block * block],
-            axes(&extents, &spatial, &deep),
-        )
-    } else {
-        (
-            vec![batch, rows * block, columns * block, inner],
-            axes(&extents, &deep, &spatial),
-        )
-    };
-    single(&input, &output, shape, &walk, 0)
+    moved("depth and space", &input, &output, shape, view)
 }
 
-/// `GATHER` and `EMBEDDING_LOOKUP` along one axis.
-pub(super) fn gather(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
-    let lookup = operator.code == B::EMBEDDING_LOOKUP;
-    let (values, indices) = if lookup { (1, 0) } else { (0, 1) };
-    let (input, indices) = (cx.input(operator, values)?, cx.input(operator, indices)?);
-    let output = cx.output(operator, 0)?;
-    alike(&input, &output)?;
-    let options = operator.table.builtin_options_as_gather_options();
-    if options.is_some_and(|options| options.batch_dims() != 0) {
-        return unsupported("batch dimensions");
+/// From space to batches.
+struct ToBatches(Batches, [u8; 8]);
+
+impl Movement for ToBatches {
+    fn run<T: Pod>(&self, x: &[T], out: &mut [T]) -> Result<(), Error> {
+        self.0.spread(element(&self.1), x, out)
     }
-    let at = axis(
-        i64::from(options.map_or(0, |options| options.axis())),
-        input.shape.len(),
-    )?;
-    let wide = match indices.dtype {
-        DType::I32 => false,
-        DType::I64 => true,
-        other => return unsupported(format!("indices of {other}")),
+}
+
+/// And back.
+struct ToSpace(Batches);
+
+impl Movement for ToSpace {
+    fn run<T: Pod>(&self, x: &[T], out: &mut [T]) -> Result<(), Error> {
+        self.0.gather(x, out)
+    }
+}
+
+/// `SPACE_TO_BATCH_ND` and `BATCH_TO_SPACE_ND`, of one or two dimensions of space.
+pub(super) fn batches(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
+    let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
+    let block = extents(&cx.input(operator, 1)?.integers()?)?;
+    let amounts = extents(&cx.input(operator, 2)?.integers()?)?;
+    let spatial = block.len();
+    if !(1..=2).contains(&spatial) || input.shape.len() != spatial + 2 {
+        return unsupported(format!("{:?} in blocks of {block:?}", input.shape));
+    }
+    let to_batches = operator.code == B::SPACE_TO_BATCH_ND;
+    let area = block.iter().fold(1usize, |a, &b| a.saturating_mul(b));
+    let mut shape = input.shape.to_vec();
+    let divided = |whole: usize, by: usize| {
+        (by > 0 && whole.is_multiple_of(by))
+            .then(|| whole / by)
+            .ok_or_else(|| Refusal::Broken(format!("{whole} in blocks of {by}")))
     };
-    let shape = [&input.shape[..at], indices.shape, &input.shape[at + 1..]].concat();
-    elements(&shape)?;
-    let extent = input.shape[at];
-    let outer: usize = input.shape[..at].iter().product();
-    let run = input.shape[at + 1..].iter().product::<usize>() * input.dtype.size();
-    let step = Step::new(
-        "gather",
-        [input.tensor, indices.tensor],
-        output.tensor,
-        move |io| {
-            let size = if wide { 8 } else { 4 };
-            let count = io.inputs[1].len() / size;
-            for block in 0..outer {
-                let from = &io.inputs[0][block * extent * run..][..extent * run];
-                let to = &mut io.outputs[0][block * count * run..][..count * run];
-                for (index, to) in to.chunks_exact_mut(run).enumerate() {
-                    let bytes = &io.inputs[1][index * size..][..size];
-                    let index = if wide {
-                        bytemuck::pod_read_unaligned::<i64>(bytes)
-                    } else {
-                        i64::from(bytemuck::pod_read_unaligned::<i32>(bytes))
-                    };
-                    let index = usize::try_from(index)
-                        .ok()
-                        .filter(|&index| index < extent)
-                        .ok_or(crate::step::Fault::Value("an index outside its table"))?;
-                    to.copy_from_slice(&from[index * run..][..run]);
-                }
-            }
-            Ok(())
-        },
-    );
-    Ok(Lowered::step(shape, step))
+    shape[0] = if to_batches {
+        shape[0].saturating_mul(area)
+    } else {
+        divided(shape[0], area)?
+    };
+    for (axis, &block) in block.iter().enumerate() {
+        let &[before, after] = amounts.get(2 * axis..2 * axis + 2).unwrap_or_default() else {
+            return broken(format!("{amounts:?} around {spatial} dimensions"));
+        };
+        let extent = shape[1 + axis];
+        shape[1 + axis] = if to_batches {
+            divided(extent + before + after, block)?
+        } else {
+            let whole = extent.saturating_mul(block);
+            whole
+                .checked_sub(before + after)
+                .ok_or_else(|| Refusal::Broken(format!("{before} and {after} cut off {whole}")))?
+        };
+    }
+    // Without columns a tensor is one column wide.
+    let four = |shape: &[usize]| match *shape {
+        [a, b, c] => [a, b, 1, c],
+        [a, b, c, d] => [a, b, c, d],
+        _ => [0; 4],
+    };
+    let at = |list: &[usize], axis: usize, other| list.get(axis).copied().unwrap_or(other);
+    let (own, new) = (four(input.shape), four(&shape));
+    let plan = Batches {
+        space: if to_batches { own } else { new },
+        batch: if to_batches { new } else { own },
+        block: [block[0], at(&block, 1, 1)],
+        before: [amounts[0], at(&amounts, 2, 0)],
+    };
+    if to_batches {
+        let value = nothing(&input)?;
+        moved(
+            "space to batches",
+            &input,
+            &output,
+            shape,
+            ToBatches(plan, value),
+        )
+    } else {
+        moved("batches to space", &input, &output, shape, ToSpace(plan))
+    }
+}
+
+/// `FILL`: one element everywhere.
+pub(super) fn fill(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
+    let (value, output) = (cx.input(operator, 1)?, cx.output(operator, 0)?);
+    let shape = extents(&cx.input(operator, 0)?.integers()?)?;
+    if value.elements() != 1 {
+        return broken(format!(
+            "filled with a tensor of the shape {:?}",
+            value.shape
+        ));
+    }
+    let spread = Spread(Shape::new(&[])?, Shape::new(&shape)?);
+    moved("broadcast", &value, &output, shape, spread)
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Mutex;
 
+use scalebench_kernels::requant::Multiplier;
 use scalebench_kernels::{Error, hybrid};
 
 use crate::DType;
 use crate::lower::Refusal;
 use crate::lower::argument::Argument;
-use crate::lower::scheme::{flip, flipped};
+use crate::lower::scheme::{channelwise, flip, flipped, wide_bias};
 use crate::step::{Fault, Io, Step, aligned, cut};
 use crate::tensor::AlignedBytes;
 
@@ -49,6 +50,36 @@ pub(super) fn bytewise(
         Ok(())
     })
     .scratch(aligned(elements) + scratch)
+}
+
+/// Constants of a layer with int16 activations and int8 weights.
+pub(super) struct Words {
+    weights: Vec<i8>,
+    bias: Option<Vec<i64>>,
+    multipliers: Vec<Multiplier>,
+}
+
+impl Words {
+    /// With one multiplier and bias for each of so many channels, along `axis` of the weights.
+    pub(super) fn new(
+        input: &Argument<'_>,
+        weights: &Argument<'_>,
+        bias: Option<Argument<'_>>,
+        output: &Argument<'_>,
+        [axis, channels]: [usize; 2],
+    ) -> Result<Self, Refusal> {
+        Ok(Self {
+            weights: weights.signed_constant()?.into_owned(),
+            bias: wide_bias(bias, channels)?,
+            multipliers: channelwise(input, weights, output, axis)?,
+        })
+    }
+
+    /// As the kernels take them.
+    #[inline]
+    pub(super) fn given(&self) -> (&[i8], Option<&[i64]>, &[Multiplier]) {
+        (&self.weights, self.bias.as_deref(), &self.multipliers)
+    }
 }
 
 /// Constants and working memory of a layer with float activations and int8 weights.

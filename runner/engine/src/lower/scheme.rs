@@ -181,6 +181,19 @@ pub(super) fn integer_bias(
     Ok(Some(bias))
 }
 
+/// Biases of an operator on int16 activations, whose sums are as wide.
+pub(super) fn wide_bias(
+    bias: Option<Argument<'_>>,
+    channels: usize,
+) -> Result<Option<Vec<i64>>, Refusal> {
+    let Some(bias) = bias else { return Ok(None) };
+    let bias = bias.integers()?;
+    if bias.len() != channels {
+        return broken(format!("{} biases for {channels} channels", bias.len()));
+    }
+    Ok(Some(bias))
+}
+
 /// Biases of a float operator.
 pub(super) fn float_bias(
     bias: Option<Argument<'_>>,

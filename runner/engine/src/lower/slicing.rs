@@ -1,12 +1,13 @@
-//! Operators that take parts of a tensor.
+//! Operators that take a part of a tensor along all axes.
 
-use tract_tflite::tflite::BuiltinOperator as B;
+use scalebench_kernels::shape::Shape;
+use scalebench_kernels::view::View;
+use tract_tflite::tflite::StridedSliceOptions;
 
-use crate::copy::strides;
 use crate::graph::Operator;
-use crate::lower::argument::{Argument, axis, broken, unsupported};
-use crate::lower::movement::{axes, single};
-use crate::lower::{Lowered, Lowering, Outcome, Refusal};
+use crate::lower::argument::{broken, unsupported};
+use crate::lower::movement::moved;
+use crate::lower::{Lowered, Lowering, Refusal};
 
 pub(super) fn slice(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
     let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
@@ -20,30 +21,102 @@ pub(super) fn slice(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lo
             "a slice from {begin:?} of {size:?} of {rank} dimensions"
         ));
     }
-    let own = strides(input.shape);
-    let (mut shape, mut from) = (Vec::new(), 0);
+    let (mut first, mut shape) = (Vec::new(), Vec::new());
     for axis in 0..rank {
-        let extent = input.shape[axis];
-        let start = usize::try_from(begin[axis])
-            .ok()
-            .filter(|&start| start <= extent);
-        let length = start.and_then(|start| match size[axis] {
-            -1 => Some(extent - start),
-            size => usize::try_from(size)
-                .ok()
-                .filter(|&size| size <= extent - start),
-        });
+        let start = usize::try_from(begin[axis]).ok();
+        let rest = start.and_then(|start| input.shape[axis].checked_sub(start));
+        let length = match size[axis] {
+            -1 => rest,
+            size => usize::try_from(size).ok(),
+        };
         let (Some(start), Some(length)) = (start, length) else {
             return broken(format!(
                 "a slice from {begin:?} of {size:?} of the shape {:?}",
                 input.shape
             ));
         };
+        first.push(start);
         shape.push(length);
-        from += start * own[axis] as usize;
     }
-    let walk = axes(&shape, &own, &strides(&shape));
-    single(&input, &output, shape, &walk, from)
+    let view = View::slice(&Shape::new(input.shape)?, &first, &shape, &vec![1; rank])?;
+    moved("slice", &input, &output, shape, view)
+}
+
+/// The field `offset` of version 8, which this schema does not know: whether ends are counted from the
+/// beginnings.
+fn offset(options: &StridedSliceOptions<'_>) -> bool {
+    /// Where a table's list of fields has it: after five others and two lengths.
+    const FIELD: usize = 14;
+    fn bytes<const N: usize>(buffer: &[u8], at: usize) -> Option<[u8; N]> {
+        buffer.get(at..at.checked_add(N)?)?.try_into().ok()
+    }
+    let (buffer, table) = (options._tab.buf(), options._tab.loc());
+    let read = || {
+        let back = i32::from_le_bytes(bytes(buffer, table)?);
+        let fields = table.checked_add_signed((back as isize).checked_neg()?)?;
+        let length = u16::from_le_bytes(bytes(buffer, fields)?);
+        if usize::from(length) <= FIELD {
+            return None;
+        }
+        match u16::from_le_bytes(bytes(buffer, fields + FIELD)?) {
+            0 => None,
+            place => buffer.get(table + usize::from(place)),
+        }
+    };
+    read().is_some_and(|&byte| byte != 0)
+}
+
+/// Which of one axis is taken.
+struct Taken {
+    first: i64,
+    length: i64,
+    step: i64,
+    /// Whether the axis is dropped.
+    shrunk: bool,
+}
+
+/// Of an axis of so many elements, `begin` to `end` by `step`, each given unless its mask is set.
+fn taken(
+    extent: i64,
+    [begin, end]: [Option<i64>; 2],
+    step: i64,
+    shrunk: bool,
+) -> Result<Taken, Refusal> {
+    if step == 0 || step.unsigned_abs() > u64::from(u32::MAX) {
+        return broken(format!("a slice with the step {step}"));
+    }
+    let up = step > 0;
+    let (low, high) = if up { (0, extent) } else { (-1, extent - 1) };
+    let counted = |value: i64| {
+        if value < 0 {
+            value.saturating_add(extent)
+        } else {
+            value
+        }
+    };
+    let begin = begin.map_or(if up { low } else { high }, counted);
+    if shrunk {
+        if !(0..extent).contains(&begin) {
+            return broken(format!("index {begin} of {extent}"));
+        }
+        return Ok(Taken {
+            first: begin,
+            length: 1,
+            step: 1,
+            shrunk,
+        });
+    }
+    let first = begin.clamp(low, high);
+    let last = end
+        .map_or(if up { high } else { low }, counted)
+        .clamp(low, high);
+    let span = if up { last - first } else { first - last };
+    Ok(Taken {
+        first: first.max(0),
+        length: (span.max(0) as u64).div_ceil(step.unsigned_abs()) as i64,
+        step,
+        shrunk,
+    })
 }
 
 pub(super) fn strided_slice(
@@ -54,165 +127,41 @@ pub(super) fn strided_slice(
         .table
         .builtin_options_as_strided_slice_options()
         .ok_or_else(|| Refusal::Broken("it has no StridedSliceOptions".into()))?;
-    // Version 8 may give lengths in place of ends, in a field that this schema cannot read.
-    if operator.version >= 8 {
-        return unsupported("this version");
-    }
     if options.ellipsis_mask() != 0 || options.new_axis_mask() != 0 {
         return unsupported("an ellipsis or a new axis");
     }
     let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
     let list = |index| cx.input(operator, index)?.integers();
-    let (begin, end, step) = (list(1)?, list(2)?, list(3)?);
+    let (begin, mut end, step) = (list(1)?, list(2)?, list(3)?);
     let rank = input.shape.len();
     if begin.len() != end.len() || begin.len() != step.len() || begin.len() > rank {
         return broken(format!("a slice of {} dimensions of {rank}", begin.len()));
     }
-    let masked = |mask: i32, axis: usize| mask >> axis & 1 == 1;
-    let own = strides(input.shape);
-    let (mut shape, mut walk, mut from) = (Vec::new(), Vec::new(), 0usize);
+    if offset(&options) {
+        for (end, &begin) in end.iter_mut().zip(&begin) {
+            *end = end.saturating_add(begin);
+        }
+    }
+    let (mut first, mut extents, mut steps, mut shape) = (vec![], vec![], vec![], vec![]);
     for axis in 0..rank {
-        let extent = input.shape[axis] as i64;
-        let (first, length, step) = match begin.get(axis) {
-            None => (0, extent, 1),
-            Some(&first) => {
-                let step = step[axis];
-                if step == 0 || step.unsigned_abs() > i64::from(u32::MAX).unsigned_abs() {
-                    return broken(format!("a slice with the step {step}"));
-                }
-                let counted = |value: i64| {
-                    if value < 0 {
-                        value.saturating_add(extent)
-                    } else {
-                        value
-                    }
-                };
-                let (low, high) = if step > 0 {
-                    (0, extent)
-                } else {
-                    (-1, extent - 1)
-                };
-                let first = match (masked(options.begin_mask(), axis), step > 0) {
-                    (true, true) => 0,
-                    (true, false) => extent - 1,
-                    (false, _) => counted(first).clamp(low, high),
-                };
-                if masked(options.shrink_axis_mask(), axis) {
-                    if !(0..extent).contains(&first) {
-                        return broken(format!("index {} of {extent}", begin[axis]));
-                    }
-                    from += first as usize * own[axis] as usize;
-                    continue;
-                }
-                let last = match (masked(options.end_mask(), axis), step > 0) {
-                    (true, true) => extent,
-                    (true, false) => -1,
-                    (false, _) => counted(end[axis]).clamp(low, high),
-                };
-                let span = if step > 0 { last - first } else { first - last };
-                (
-                    first,
-                    (span.max(0) as u64).div_ceil(step.unsigned_abs()) as i64,
-                    step,
-                )
-            }
-        };
-        if length == 0 {
-            return unsupported("an empty slice");
-        }
-        from += first as usize * own[axis] as usize;
-        shape.push(length as usize);
-        walk.push(own[axis].saturating_mul(step as isize));
-    }
-    let walk = axes(&shape, &walk, &strides(&shape));
-    single(&input, &output, shape, &walk, from)
-}
-
-/// `SPLIT` and `SPLIT_V`: a copy for each part.
-pub(super) fn split(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
-    let parts = operator.outputs.len();
-    let (input, at) = if operator.code == B::SPLIT {
-        (cx.input(operator, 1)?, cx.input(operator, 0)?)
-    } else {
-        (cx.input(operator, 0)?, cx.input(operator, 2)?)
-    };
-    let &[at] = at.integers()?.as_slice() else {
-        return broken("more than one axis to split");
-    };
-    let at = axis(at, input.shape.len())?;
-    let extent = input.shape[at];
-    let mut lengths: Vec<i64> = if operator.code == B::SPLIT {
-        if !extent.is_multiple_of(parts) {
-            return broken(format!("{extent} split into {parts} parts"));
-        }
-        vec![(extent / parts) as i64; parts]
-    } else {
-        cx.input(operator, 1)?.integers()?
-    };
-    let known: i64 = lengths
-        .iter()
-        .filter(|&&length| length >= 0)
-        .fold(0, |a, &b| a.saturating_add(b));
-    for length in &mut lengths {
-        if *length == -1 {
-            *length = extent as i64 - known;
+        let masked = |mask: i32| mask >> axis & 1 == 1;
+        let given = |list: &[i64], mask| list.get(axis).copied().filter(|_| !masked(mask));
+        let taken = taken(
+            input.shape[axis] as i64,
+            [
+                given(&begin, options.begin_mask()),
+                given(&end, options.end_mask()),
+            ],
+            step.get(axis).copied().unwrap_or(1),
+            axis < begin.len() && masked(options.shrink_axis_mask()),
+        )?;
+        first.push(taken.first as usize);
+        extents.push(taken.length as usize);
+        steps.push(taken.step as isize);
+        if !taken.shrunk {
+            shape.push(taken.length as usize);
         }
     }
-    let total = lengths.iter().try_fold(0i64, |a, &b| a.checked_add(b));
-    if lengths.len() != parts || lengths.iter().any(|&l| l < 1) || total != Some(extent as i64) {
-        return broken(format!("{extent} split into parts of {lengths:?}"));
-    }
-    pieces(cx, operator, &input, at, &lengths, |shape, length| {
-        shape[at] = length
-    })
-}
-
-/// `UNPACK`.
-pub(super) fn unpack(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lowered, Refusal> {
-    let input = cx.input(operator, 0)?;
-    let at = operator
-        .table
-        .builtin_options_as_unpack_options()
-        .map_or(0, |options| options.axis());
-    let at = axis(i64::from(at), input.shape.len())?;
-    if input.shape[at] != operator.outputs.len() {
-        return broken(format!(
-            "{} unpacked into {}",
-            input.shape[at],
-            operator.outputs.len()
-        ));
-    }
-    let ones = vec![1; operator.outputs.len()];
-    pieces(cx, operator, &input, at, &ones, |shape, _| {
-        shape.remove(at);
-    })
-}
-
-fn pieces(
-    cx: &Lowering<'_, '_>,
-    operator: &Operator<'_>,
-    input: &Argument<'_>,
-    at: usize,
-    lengths: &[i64],
-    reshape: impl Fn(&mut Vec<usize>, usize),
-) -> Result<Lowered, Refusal> {
-    let own = strides(input.shape);
-    let (mut shapes, mut steps, mut from) = (Vec::new(), Vec::new(), 0);
-    for (index, &length) in lengths.iter().enumerate() {
-        let mut walked = input.shape.to_vec();
-        walked[at] = length as usize;
-        let walk = axes(&walked, &own, &strides(&walked));
-        let mut shape = input.shape.to_vec();
-        reshape(&mut shape, length as usize);
-        let part = single(input, &cx.output(operator, index)?, shape, &walk, from)?;
-        shapes.extend(part.shapes);
-        if let Outcome::Steps(list) = part.outcome {
-            steps.extend(list);
-        }
-        from += length as usize * own[at] as usize;
-    }
-    Ok(Lowered {
-        shapes,
-        outcome: Outcome::Steps(steps),
-    })
+    let view = View::slice(&Shape::new(input.shape)?, &first, &extents, &steps)?;
+    moved("slice", &input, &output, shape, view)
 }

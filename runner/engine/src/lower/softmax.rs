@@ -1,8 +1,10 @@
-//! `SOFTMAX` and `LOG_SOFTMAX`, along the innermost axis.
+//! `SOFTMAX`, `LOG_SOFTMAX` and `L2_NORMALIZATION`, along the innermost axis.
 
 use bytemuck::Pod;
 use scalebench_kernels::element::{Byte, Element};
+use scalebench_kernels::norm;
 use scalebench_kernels::softmax::{self, Softmax, WideSoftmax};
+use tract_tflite::tflite::ActivationFunctionType;
 
 use crate::DType;
 use crate::graph::Operator;
@@ -47,7 +49,7 @@ fn depth(input: &Argument<'_>) -> Result<usize, Refusal> {
     }
 }
 
-/// The output's scale is fixed by the reference: 1/256, of int16 1/32768.
+/// The output's scale is fixed by the reference: 1/256, of int16 1/65536.
 fn bytes<T: Byte + Pod, O: Element + Pod>(
     input: &Argument<'_>,
     output: &Argument<'_>,
@@ -57,7 +59,7 @@ fn bytes<T: Byte + Pod, O: Element + Pod>(
     let kernel = Softmax::new::<T>(input.quantisation()?, beta)?;
     let quantization = output.quantization()?;
     let (scale, zero) = match output.dtype {
-        DType::I16 => (1.0 / 32768.0, 0),
+        DType::I16 => (1.0 / 65536.0, -32768),
         DType::U8 => (1.0 / 256.0, 0),
         _ => (1.0 / 256.0, -128),
     };
@@ -95,5 +97,44 @@ pub(super) fn log_softmax(
             Ok(softmax::log(depth, x, out)?)
         },
     );
+    Ok(Lowered::step(input.shape.to_vec(), step))
+}
+
+/// The output's scale is fixed by the reference: 1/128.
+pub(super) fn l2_normalization(
+    cx: &Lowering<'_, '_>,
+    operator: &Operator<'_>,
+) -> Result<Lowered, Refusal> {
+    fn bytes<T: Byte + Pod>(
+        input: &Argument<'_>,
+        output: &Argument<'_>,
+        depth: usize,
+    ) -> Result<Step, Refusal> {
+        let from = input.quantisation()?;
+        let path = "integer normalisation";
+        Ok(Step::new(path, [input.tensor], output.tensor, move |io| {
+            let (x, out) = io.unary::<T, T>();
+            Ok(norm::quantised(from, depth, x, out)?)
+        }))
+    }
+    let (input, output) = (cx.input(operator, 0)?, cx.output(operator, 0)?);
+    output.expect(input.dtype)?;
+    let options = operator.table.builtin_options_as_l2_norm_options();
+    if options.is_some_and(|o| o.fused_activation_function() != ActivationFunctionType::NONE) {
+        return unsupported("a fused activation");
+    }
+    let depth = depth(&input)?;
+    let step = match input.dtype {
+        DType::F32 => {
+            let path = "float normalisation";
+            Step::new(path, [input.tensor], output.tensor, move |io| {
+                let (x, out) = io.unary();
+                Ok(norm::real(depth, x, out)?)
+            })
+        }
+        DType::I8 => bytes::<i8>(&input, &output, depth)?,
+        DType::U8 => bytes::<u8>(&input, &output, depth)?,
+        other => return unsupported(format!("elements of {other}")),
+    };
     Ok(Lowered::step(input.shape.to_vec(), step))
 }

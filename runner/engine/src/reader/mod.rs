@@ -3,8 +3,10 @@
 //! Every index is within its table, every shape has a product that fits, every constant has as many bytes as
 //! its shape says, and every tensor is written exactly once and before it is read, which rules out cycles.
 
+mod flex;
 mod tensor;
 
+pub(crate) use flex::Options;
 pub(crate) use tensor::elements;
 
 use std::borrow::Cow;
