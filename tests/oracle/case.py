@@ -14,12 +14,14 @@ the inputs that are not constants, in the order of the model's inputs.
 """
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from flatbuffers import flexbuffers
 
 DTYPES = dict(
     float32=schema.TensorType.FLOAT32, float16=schema.TensorType.FLOAT16,
@@ -55,6 +57,18 @@ class Operator:
     options: str = ""
     values: dict = field(default_factory=dict)
     version: int = 1
+    custom: str = ""  # the name of a CUSTOM operator, whose values are a map of numbers
+    settle: Callable | None = None  # clears what the reference leaves unwritten
+
+
+def flexible(values):
+    """Options of a custom operator."""
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        for key, value in values.items():
+            builder.Key(key)
+            builder.Add(value)
+    return np.frombuffer(builder.Finish(), np.uint8)
 
 
 def model_bytes(case):
@@ -84,6 +98,8 @@ def model_bytes(case):
     code = schema.OperatorCodeT()
     code.builtinCode = getattr(schema.BuiltinOperator, case.op)
     code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), case.version
+    if case.custom:
+        code.customCode = case.custom
     model.operatorCodes = [code]
     operator = schema.OperatorT()
     operator.inputs = [-1 if t is None else index[id(t)] for t in case.inputs]
@@ -94,6 +110,8 @@ def model_bytes(case):
         for key, value in case.values.items():
             assert hasattr(operator.builtinOptions, key), (case.options, key)
             setattr(operator.builtinOptions, key, value)
+    if case.custom:
+        operator.customOptions = flexible(case.values)
     graph.operators = [operator]
     graph.inputs = [index[id(t)] for t in case.inputs if t is not None and not t.constant]
     graph.outputs = list(operator.outputs)
@@ -129,11 +147,13 @@ def answer(case):
 def encode(name, case):
     """The case as bytes of a case file."""
     blob = answer(case)
+    if case.settle:
+        case.settle(case)
     tensors = [t for t in case.inputs if t is not None] + case.outputs
     index = {id(t): i for i, t in enumerate(tensors)}
     raws = [t.raw() for t in tensors]
     header = dict(
-        name=name, op=case.op, version=case.version,
+        name=name, op=case.custom or case.op, version=case.version,
         options={k: v for k, v in case.values.items()},
         tensors=[dict(name=f"t{i}", dtype=t.dtype, shape=[int(n) for n in t.shape],
                       scale=[float(np.float32(s)) for s in t.scale],

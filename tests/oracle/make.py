@@ -14,13 +14,15 @@ import zlib
 
 import numpy as np
 
+import detection
 import elementwise
 import fold
 import linear
 import movement
 from case import Rejected, encode
 
-GENERATORS = {**linear.GENERATORS, **elementwise.GENERATORS, **fold.GENERATORS, **movement.GENERATORS}
+GENERATORS = {**linear.GENERATORS, **elementwise.GENERATORS, **fold.GENERATORS, **movement.GENERATORS,
+              **detection.GENERATORS}
 
 
 def main():
