@@ -71,7 +71,7 @@ def main():
     ap.add_argument("--cargo", default="cargo")
     a = ap.parse_args()
     build = [a.cargo, "build", "--release", "--quiet"]
-    subprocess.run([*build, "-p", "scalebench-engine", "--example", "median"], cwd=ROOT, check=True)
+    subprocess.run([*build, "--workspace", "--example", "median"], cwd=ROOT, check=True)
     ours = ROOT / "target/release/examples/median"
     failed = False
     if a.exact:
