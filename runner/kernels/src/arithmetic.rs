@@ -7,13 +7,17 @@
 use crate::broadcast::{Binary, row};
 use crate::element::{Activation, Element, Quantisation, Range};
 use crate::error::Error;
-use crate::isa::{Isa, Level};
+use crate::isa::Isa;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::isa::Level;
 use crate::requant::Multiplier;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 /// Quantised ADD and SUB.
 ///
@@ -104,6 +108,8 @@ impl<T: Element> Binary<T> for Add {
             Level::Avx512 => avx512::row(self, a, b, out),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => avx2::row(self, a, b, out),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon | Level::NeonDot => neon::row(self, a, b, out),
             _ => row(isa, a, b, out, |a, b| self.apply(a, b)),
         }
     }
@@ -345,6 +351,74 @@ impl<T: Number> Binary<T> for Plain<T> {
                 let difference = a.subtract(b);
                 bound(difference.multiply(difference))
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// Scales from like to absurdly unlike, and whether the operands are subtracted.
+    fn schemes() -> impl Strategy<Value = ([(f32, i32); 3], bool)> {
+        let one = (
+            prop_oneof![Just(0.5_f32), 0.001_f32..2.0, 1e-6_f32..1e6],
+            0..=255,
+        );
+        ([one.clone(), one.clone(), one], any::<bool>())
+    }
+
+    /// A row on every instruction set against its pairs one by one.
+    fn rows_hold_their_pairs<T: Element + core::fmt::Debug>(
+        (scheme, subtract): ([(f32, i32); 3], bool),
+        a: &[T],
+        b: &[T],
+    ) -> Result<(), TestCaseError> {
+        let [x, y, z] = scheme.map(|(scale, zero)| Quantisation {
+            scale,
+            zero: T::MIN + zero,
+        });
+        let new = if subtract {
+            Add::subtract::<T>
+        } else {
+            Add::new::<T>
+        };
+        let Ok(add) = new(x, y, z, Activation::Relu6) else {
+            return Ok(());
+        };
+        let pick = |x: &[T], at: usize| x[if x.len() == 1 { 0 } else { at }];
+        let expected: Vec<T> = (0..a.len().max(b.len()))
+            .map(|at| add.apply(pick(a, at), pick(b, at)))
+            .collect();
+        for isa in Isa::available() {
+            let mut out = expected.clone();
+            out.reverse();
+            add.row(isa, a, b, &mut out);
+            prop_assert_eq!(&out, &expected, "{}", isa.name());
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_sums_hold_their_pairs(
+            scheme in schemes(),
+            pairs in prop::collection::vec(any::<(i16, i16)>(), 2..50),
+            lone in 0..3,
+        ) {
+            let (mut a, mut b): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+            match lone {
+                0 => a.truncate(1),
+                1 => b.truncate(1),
+                _ => {}
+            }
+            let bytes = |x: &[i16]| -> Vec<i8> { x.iter().map(|&x| x as i8).collect() };
+            let old = |x: &[i16]| -> Vec<u8> { x.iter().map(|&x| x as u8).collect() };
+            rows_hold_their_pairs(scheme, &a, &b)?;
+            rows_hold_their_pairs(scheme, &bytes(&a), &bytes(&b))?;
+            rows_hold_their_pairs(scheme, &old(&a), &old(&b))?;
         }
     }
 }

@@ -429,9 +429,15 @@ const WIDE: usize = 256;
 /// Whether the kernel of an instruction set knows both roundings.
 fn rounds_once(isa: Isa) -> bool {
     match isa.0 {
+        Level::Portable => false,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon | Level::NeonDot => true,
+        #[cfg(all(target_arch = "arm", target_os = "linux"))]
+        Level::Neon32 => true,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => false,
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => true,
-        _ => false,
     }
 }
 

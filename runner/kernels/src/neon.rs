@@ -5,7 +5,7 @@
     reason = "loads by pointer, instructions without an intrinsic"
 )]
 
-use crate::requant::Output;
+use crate::requant::{Multiplier, Output};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -18,7 +18,7 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// From mantissas and shifts as [`crate::requant::Multiplier`] has them.
+    /// From mantissas and shifts as [`Multiplier`] has them.
     #[target_feature(enable = "neon")]
     #[inline]
     pub(crate) fn new(mantissa: int32x4_t, shift: int32x4_t) -> Self {
@@ -30,7 +30,15 @@ impl Scale {
         }
     }
 
-    /// [`crate::requant::Multiplier::apply`]. `vrshl` rounds halves up where gemmlowp rounds them away
+    /// One multiplier for all.
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub(crate) fn all(multiplier: Multiplier) -> Self {
+        let Multiplier { mantissa, shift } = multiplier;
+        Self::new(vdupq_n_s32(mantissa), vdupq_n_s32(shift))
+    }
+
+    /// [`Multiplier::apply`]. `vrshl` rounds halves up where gemmlowp rounds them away
     /// from zero: a negative number that is shifted at all is made smaller by one first.
     #[target_feature(enable = "neon")]
     #[inline]
@@ -38,6 +46,33 @@ impl Scale {
         let x = vqrdmulhq_s32(vshlq_s32(x, self.left), self.mantissa);
         let x = vsraq_n_s32::<31>(x, vandq_s32(x, self.right));
         vrshlq_s32(x, self.right)
+    }
+
+    /// Whether all shifts are to the right, as those of multipliers below a half.
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub(crate) fn shrinks(self) -> bool {
+        vmaxvq_s32(self.right) < 0
+    }
+
+    /// As [`Scale::apply`], if it [`Scale::shrinks`].
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub(crate) fn shrink(self, x: int32x4_t) -> int32x4_t {
+        let x = vqrdmulhq_s32(x, self.mantissa);
+        vrshlq_s32(vsraq_n_s32::<31>(x, x), self.right)
+    }
+
+    /// [`Multiplier::apply_once`].
+    #[target_feature(enable = "neon")]
+    #[inline]
+    pub(crate) fn apply_once(self, x: int32x4_t) -> int32x4_t {
+        let total = vsubq_s32(vaddq_s32(self.left, self.right), vdupq_n_s32(31));
+        let low = vmull_s32(vget_low_s32(x), vget_low_s32(self.mantissa));
+        let high = vmull_high_s32(x, self.mantissa);
+        let low = vrshlq_s64(low, vmovl_s32(vget_low_s32(total)));
+        let high = vrshlq_s64(high, vmovl_high_s32(total));
+        vmovn_high_s64(vmovn_s64(low), high)
     }
 }
 

@@ -11,7 +11,7 @@ pub struct Multiplier {
 
 impl Multiplier {
     /// One half: doubling the product and keeping its high half undoes the doubling.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     pub(crate) const HALF: Self = Self {
         mantissa: 1 << 30,
         shift: 0,

@@ -26,8 +26,8 @@ pub(super) fn row<T: Element>(add: &Add, a: &[T], b: &[T], out: &mut [T]) {
     unsafe { pairs(add, a, b, out) };
     let whole = out.len() / LANES * LANES;
     let rest = |x: &[T], at| if x.len() == 1 { x[0] } else { x[at] };
-    for at in whole..out.len() {
-        out[at] = add.apply(rest(a, at), rest(b, at));
+    for (at, out) in out.iter_mut().enumerate().skip(whole) {
+        *out = add.apply(rest(a, at), rest(b, at));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sixteen lanes at a time on aarch64, and two blocks of lanes with the same weights at once.
+//! Sixteen lanes at a time on aarch64, and up to four blocks of lanes with the same weights at once.
 //!
 //! Without a weight of −128 the products of two taps are added in 16 bits (2 · 127 · 128 < 2^15), and
 //! their sum in 32 bits.
@@ -8,9 +8,13 @@ use super::pack::Packed;
 use crate::neon::{Finish, Scale};
 use crate::requant::Output;
 use core::arch::aarch64::*;
+use core::arch::asm;
 
 /// Lanes of a block.
 pub(super) const LANES: usize = 16;
+
+/// Blocks at once: their accumulators take half of the registers.
+const PLACES: usize = 4;
 
 /// Accumulators, mantissas or shifts of a block.
 type Words = [int32x4_t; 4];
@@ -33,35 +37,54 @@ unsafe fn periods(packed: &Packed, line: &[i8], stage: Output, out: &mut [i8]) {
     let finish = Finish::new(stage);
     let period = packed.period();
     for (index, (words, weights)) in packed.blocks().take(period / LANES).enumerate() {
+        let Some(words) = words.as_chunks().0.first_chunk() else {
+            return;
+        };
         let least = weights.iter().fold(0, |least: i8, &w| least.min(w as i8));
-        let block = Block {
+        let mut block = Block {
             words,
             weights,
             narrow: least > i8::MIN,
+            shrinks: false,
         };
+        let [a, b, c, d] = block.words(2);
+        block.shrinks = vmaxvq_s32(vmaxq_s32(vmaxq_s32(a, b), vmaxq_s32(c, d))) < 0;
         let mut at = index * LANES;
-        while at + period < out.len() {
-            // SAFETY: both blocks begin within the row.
-            unsafe { block.step(packed, line, finish, [at, at + period], out) };
-            at += 2 * period;
-        }
-        if at < out.len() {
-            // SAFETY: the block begins within the row.
-            unsafe { block.step(packed, line, finish, [at], out) };
+        let mut places = out.len().saturating_sub(at).div_ceil(period);
+        // In turns of nearly equal numbers.
+        let mut turns = places.div_ceil(PLACES);
+        while turns > 0 {
+            let taken = places.div_ceil(turns);
+            let around = (at, period);
+            // SAFETY: so many blocks begin within the row.
+            unsafe {
+                match taken {
+                    1 => block.step::<1>(packed, line, finish, around, out),
+                    2 => block.step::<2>(packed, line, finish, around, out),
+                    3 => block.step::<3>(packed, line, finish, around, out),
+                    _ => block.step::<PLACES>(packed, line, finish, around, out),
+                }
+            }
+            at += taken * period;
+            places -= taken;
+            turns -= 1;
         }
     }
 }
 
 /// What lanes of the same channels have in common.
 struct Block<'a> {
-    words: &'a [u8],
+    /// Biases, mantissas and shifts.
+    words: &'a [[u8; 16]; 12],
     weights: &'a [u8],
     /// Whether no weight is −128.
     narrow: bool,
+    /// Whether all multipliers shift to the right.
+    shrinks: bool,
 }
 
 impl Block<'_> {
-    /// The lanes from each place of `at` on.
+    /// The lanes from `first` on, and from `P − 1` places on that are `period` apart.
     ///
     /// # Safety
     /// Under every tap they lie within `line`.
@@ -72,9 +95,10 @@ impl Block<'_> {
         packed: &Packed,
         line: &[i8],
         finish: Finish,
-        at: [usize; P],
+        (first, period): (usize, usize),
         out: &mut [i8],
     ) {
+        let at: [usize; P] = core::array::from_fn(|place| first + place * period);
         // SAFETY: the caller's.
         let mut sums = unsafe {
             if self.narrow {
@@ -87,7 +111,11 @@ impl Block<'_> {
         for i in 0..4 {
             let scale = Scale::new(mantissas[i], shifts[i]);
             for sums in &mut sums {
-                sums[i] = scale.apply(sums[i]);
+                sums[i] = if self.shrinks {
+                    scale.shrink(sums[i])
+                } else {
+                    scale.apply(sums[i])
+                };
             }
         }
         for (at, sums) in at.into_iter().zip(sums) {
@@ -149,13 +177,11 @@ impl Block<'_> {
     #[target_feature(enable = "neon")]
     #[inline]
     fn words(&self, kind: usize) -> Words {
-        let mut words = [vdupq_n_s32(0); 4];
-        let bytes = self.words[4 * LANES * kind..].as_chunks::<16>().0;
-        for (words, bytes) in words.iter_mut().zip(bytes) {
+        [0, 1, 2, 3].map(|quarter| {
+            let bytes = &self.words[4 * kind + quarter];
             // SAFETY: 16 bytes are read from 16 bytes.
-            *words = unsafe { vld1q_s32(bytes.as_ptr().cast()) };
-        }
-        words
+            unsafe { vld1q_s32(bytes.as_ptr().cast()) }
+        })
     }
 }
 
@@ -163,10 +189,20 @@ impl Block<'_> {
 #[target_feature(enable = "neon")]
 #[inline]
 fn add(sums: &mut Words, low: int16x8_t, high: int16x8_t) {
-    sums[0] = vaddw_s16(sums[0], vget_low_s16(low));
-    sums[1] = vaddw_high_s16(sums[1], low);
-    sums[2] = vaddw_s16(sums[2], vget_low_s16(high));
-    sums[3] = vaddw_high_s16(sums[3], high);
+    // In assembly, because the compiler moves upper halves down before it adds them.
+    // SAFETY: works on registers alone, and NEON is there.
+    unsafe {
+        asm!(
+            "saddw  {s0:v}.4s, {s0:v}.4s, {low:v}.4h",
+            "saddw2 {s1:v}.4s, {s1:v}.4s, {low:v}.8h",
+            "saddw  {s2:v}.4s, {s2:v}.4s, {high:v}.4h",
+            "saddw2 {s3:v}.4s, {s3:v}.4s, {high:v}.8h",
+            s0 = inout(vreg) sums[0], s1 = inout(vreg) sums[1],
+            s2 = inout(vreg) sums[2], s3 = inout(vreg) sums[3],
+            low = in(vreg) low, high = in(vreg) high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
 }
 
 #[target_feature(enable = "neon")]

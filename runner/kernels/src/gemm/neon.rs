@@ -326,6 +326,8 @@ struct Panel<'a> {
     weights: &'a [u8],
     bias: Sums,
     scale: [Scale; 2],
+    /// Whether both shrink what they scale.
+    shrinks: bool,
     /// The first column.
     column: usize,
     /// How many of the eight columns there are.
@@ -341,10 +343,12 @@ impl<'a> Panel<'a> {
             // SAFETY: reads 16 bytes of a slice of 16 bytes.
             unsafe { vld1q_s32(header[16 * at..][..16].as_ptr().cast()) }
         };
+        let scale = [Scale::new(word(2), word(4)), Scale::new(word(3), word(5))];
         Self {
             weights,
             bias: [word(0), word(1)],
-            scale: [Scale::new(word(2), word(4)), Scale::new(word(3), word(5))],
+            scale,
+            shrinks: scale[0].shrinks() && scale[1].shrinks(),
             column: index * WIDTH,
             width: WIDTH.min(product.columns - index * WIDTH),
         }
@@ -378,8 +382,14 @@ impl<'a> Panel<'a> {
                 let from = first * *step + self.column;
                 debug_assert!(from + (M - 1) * *step + self.width <= out.len());
                 for (row, sums) in sums.iter().enumerate() {
-                    let bytes =
-                        finish.apply(self.scale[0].apply(sums[0]), self.scale[1].apply(sums[1]));
+                    let [low, high] = if product.once {
+                        [0, 1].map(|half| self.scale[half].apply_once(sums[half]))
+                    } else if self.shrinks {
+                        [0, 1].map(|half| self.scale[half].shrink(sums[half]))
+                    } else {
+                        [0, 1].map(|half| self.scale[half].apply(sums[half]))
+                    };
+                    let bytes = finish.apply(low, high);
                     // SAFETY: Product has checked that the last row ends within the slice.
                     unsafe { store(bytes, out.as_mut_ptr().add(from + row * *step), self.width) };
                 }

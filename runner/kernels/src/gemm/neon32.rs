@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "NEON can only be written in assembly")]
 
 use super::{HEADER, Layout, Product, Rows, Sink};
-use crate::neon32::finish;
+use crate::neon32::{finish, finish_once};
 use core::arch::asm;
 
 const WIDTH: usize = 8;
@@ -46,15 +46,7 @@ pub(super) fn run(mut product: Product) {
                     0 => 0,
                     zero => zero.wrapping_mul(sum(&product, starts[row - first])),
                 };
-                put(
-                    &mut product.sink,
-                    row,
-                    index * WIDTH,
-                    product.columns,
-                    header,
-                    partial,
-                    total,
-                );
+                put(&mut product, row, index * WIDTH, header, partial, total);
             }
         }
     }
@@ -200,15 +192,14 @@ fn sum(product: &Product, row: usize) -> i32 {
 
 /// Adds the biases, takes off `total`, finishes and writes the columns that there are.
 fn put(
-    sink: &mut Sink,
+    product: &mut Product,
     row: usize,
     column: usize,
-    columns: usize,
     header: &[u8],
     partial: &[[i32; 2]; WIDTH],
     total: i32,
 ) {
-    let width = WIDTH.min(columns - column);
+    let width = WIDTH.min(product.columns - column);
     let ([bias, mantissas, shifts], _) = header.as_chunks::<32>() else {
         return;
     };
@@ -219,10 +210,16 @@ fn put(
             .wrapping_add(partial[1])
             .wrapping_sub(total);
     }
-    match sink {
+    match &mut product.sink {
         Sink::Bytes { out, step, stage } => {
             // SAFETY: the token proves NEON.
-            let bytes = unsafe { finish(&sums, mantissas, shifts, *stage) };
+            let bytes = unsafe {
+                if product.once {
+                    finish_once(&sums, mantissas, shifts, *stage)
+                } else {
+                    finish(&sums, mantissas, shifts, *stage)
+                }
+            };
             out[row * *step + column..][..width].copy_from_slice(&bytes[..width]);
         }
         Sink::Wide { out, step } => {
