@@ -23,6 +23,8 @@ mod avx512;
 mod lines;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+mod neon32;
 mod pack;
 mod portable;
 

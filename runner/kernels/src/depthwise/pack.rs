@@ -3,12 +3,18 @@
 use super::lines::Lines;
 #[cfg(target_arch = "aarch64")]
 use super::neon;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+use super::neon32;
 use super::{Params, portable};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
 use crate::error::{Error, product};
 use crate::isa::Isa;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "aarch64",
+    all(target_arch = "arm", target_os = "linux")
+))]
 use crate::isa::Level;
 use crate::requant::{Multiplier, Output};
 use crate::window::Window;
@@ -82,6 +88,8 @@ impl Layout {
             (Level::Avx2 | Level::Avx512, _) => avx2::row(packed, line, stage, out),
             #[cfg(target_arch = "aarch64")]
             (Level::Neon | Level::NeonDot, 1) => neon::row(packed, line, stage, out),
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            (Level::Neon32, _) => neon32::row(packed, line, stage, out),
             _ => portable::row(packed, line, stage, out),
         }
     }
@@ -196,7 +204,7 @@ impl<'a> Packed<'a> {
     }
 
     /// The offsets of the taps as `u32` of this machine, those that fill the last group included.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", all(target_arch = "arm", target_os = "linux")))]
     pub(super) fn offset_bytes(&self) -> &'a [u8] {
         self.offsets
     }
@@ -208,7 +216,7 @@ impl<'a> Packed<'a> {
     }
 
     /// Whether a row of `count` lanes, rounded up to whole blocks, reads past `elements`.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", all(target_arch = "arm", target_os = "linux")))]
     pub(super) fn reaches_beyond(&self, elements: usize, count: usize) -> bool {
         let last = self.offsets().max().unwrap_or(0);
         let needed = last.checked_add(count.next_multiple_of(self.lanes));
