@@ -15,6 +15,7 @@
 //! | [`average_precision`] | how good boxes are |
 //! | [`trial`] | the phases of one trial |
 //! | [`session`] | the state machine around all of it |
+//! | [`mlperf`] | the same board as MLPerf Tiny firmware |
 
 #![no_std]
 #![cfg_attr(
@@ -33,6 +34,7 @@ pub mod clock;
 pub mod detection;
 mod log;
 pub mod metric;
+pub mod mlperf;
 pub mod session;
 pub mod tensor;
 pub mod trial;
