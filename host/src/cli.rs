@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use scalebench::mlperf::task::Task;
 use scalebench::plan::Thoroughness;
 use scalebench::quantity;
 use scalebench_models::Precision;
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// Test a cable: goodput, errors, round trip, best speed
     #[command(after_help = LINK)]
     Link(LinkArgs),
+    /// Measure a board with MLPerf Tiny firmware by the benchmark's rules
+    #[command(after_help = MLPERF_TINY)]
+    MlperfTiny(MlperfTinyArgs),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -134,7 +138,9 @@ Examples
     scalebench image --board raspberry-pi-4 -o card
         every shipped family; card/ then holds what goes to the boot partition
     scalebench image --board qemu-virt-aarch64 -o image --family diamonds-mlp
-        only one family, for an emulated board";
+        only one family, for an emulated board
+    scalebench image --board raspberry-pi-4 -o card --mlperf-tiny kws.tflite --model-id kws01
+        a board that any runner of MLPerf Tiny can measure, at 115,200 baud";
 
 const DEPLOY: &str = "\
 Examples
@@ -149,6 +155,83 @@ Examples
         the cable at its present speed
     scalebench link --port /dev/ttyUSB0 --best
         also tries higher speeds, and says which is best";
+
+const MLPERF_TINY: &str = "\
+Examples
+    scalebench mlperf-tiny --port /dev/ttyACM0 --data datasets
+        whatever firmware the board has: five windows of ten seconds, then accuracy over the whole set
+    scalebench mlperf-tiny --model kws.tflite --model-id kws01 --data datasets --window 1s
+        this machine's own virtual board, with windows that are too short for the rules
+
+Data
+    DIR/TASK/y_labels.csv beside the .bin files it names, TASK one of ad01, ic01, kws01, vww01, as in
+    `datasets` of EEMBC's energyrunner";
+
+#[derive(Debug, Args)]
+pub(crate) struct MlperfTinyArgs {
+    /// Serial port of the board [default: this machine's own virtual board, with --model]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) port: Option<PathBuf>,
+    /// Folder of the benchmark's inputs and labels
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Only windows on the line's clock, only accuracy, or windows marked on a pin [default: performance and accuracy]
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<MlperfMode>,
+    /// Bits per second to try first; others follow [default: 115200, in energy mode 9600]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_200..=12_000_000))]
+    pub(crate) baud: Option<u32>,
+    /// The TFLite file that the board runs: its name, size and MACs go into the run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// The task that the virtual board does with it: ad01, ic01, kws01 or vww01
+    #[arg(long, value_name = "ID", requires = "model", conflicts_with = "port", value_parser = task)]
+    pub(crate) model_id: Option<Task>,
+    /// How the model's numbers are held, which firmware does not tell
+    #[arg(long, value_name = "NAME", default_value = "int8", value_parser = precision)]
+    pub(crate) precision: Precision,
+    /// What a window lasts at least; less than 10s does not conform to the rules
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = window)]
+    pub(crate) window: f64,
+    /// Read every input back before it is inferred; done anyway once the line was seen to do damage
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// What the run calls the board [default: serial, or local]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) board: Option<String>,
+    /// Run folder to write [default: runs/<time>-mlperf-tiny-<task>]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print the results as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress, only the result
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// What is measured of a board with MLPerf Tiny firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MlperfMode {
+    /// Five windows
+    Performance,
+    /// Every input once
+    Accuracy,
+    /// Five windows, marked by falling edges of a pin for an external meter
+    Energy,
+}
+
+fn task(word: &str) -> Result<Task, String> {
+    Task::named(word).ok_or_else(|| "choose ad01, ic01, kws01 or vww01".to_owned())
+}
+
+/// Nanoseconds of a window.
+fn window(text: &str) -> Result<f64, String> {
+    quantity::duration(text).and_then(|ns| match ns {
+        1e6..=600e9 => Ok(ns),
+        _ => Err("choose 1ms to 600s".to_owned()),
+    })
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct JsonArgs {
@@ -336,8 +419,17 @@ pub(crate) struct ImageArgs {
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
     /// Only this family; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "mlperf_tiny")]
     pub(crate) family: Vec<String>,
+    /// Boot into MLPerf Tiny firmware with this TFLite file, instead of a runner for scalebench hosts
+    #[arg(long, value_name = "FILE", requires = "model_id")]
+    pub(crate) mlperf_tiny: Option<PathBuf>,
+    /// The benchmark's task that the file does: ad01, ic01, kws01 or vww01
+    #[arg(long, value_name = "ID", requires = "mlperf_tiny", value_parser = task)]
+    pub(crate) model_id: Option<Task>,
+    /// Mark windows by falling edges of the board's trigger pin, as the benchmark's energy mode does
+    #[arg(long, requires = "mlperf_tiny")]
+    pub(crate) energy: bool,
     /// ELF of a runner that was built for this board [default: built now]
     #[arg(long, value_name = "FILE")]
     pub(crate) runner: Option<PathBuf>,

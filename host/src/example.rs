@@ -120,6 +120,7 @@ pub(crate) fn run_file() -> RunFile {
         },
         plan: plan(),
         results,
+        mlperf_tiny: None,
         capture_sha256: None,
     }
 }

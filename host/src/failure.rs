@@ -1,6 +1,9 @@
 //! From an error to an exit code.
 
 use scalebench::catalogue::CatalogueError;
+use scalebench::mlperf::board::BoardError as FirmwareError;
+use scalebench::mlperf::line::LineError;
+use scalebench::mlperf::measure::MeasureError;
 use scalebench::plan::PlanError;
 use scalebench::port::PortError;
 use scalebench::session::SessionError;
@@ -27,6 +30,16 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
                 3
             });
         }
+        if let Some(error) = error.downcast_ref::<FirmwareError>() {
+            return Some(firmware(error));
+        }
+        if let Some(error) = error.downcast_ref::<MeasureError>() {
+            return Some(match error {
+                MeasureError::Board(error) => firmware(error),
+                MeasureError::Unsteady => 1,
+                _ => 2,
+            });
+        }
         if error.is::<PortError>() {
             return Some(3);
         }
@@ -50,6 +63,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
             || error.is::<scalebench::compare::Unlike>()
             || error.is::<PlanError>()
             || error.is::<ModelsError>()
+            || error.is::<scalebench::mlperf::dataset::DatasetError>()
             || error.is::<scalebench_boards::BoardError>()
             || error.is::<scalebench_engine::LoadError>()
             || error.is::<scalebench_engine::RunError>()
@@ -59,6 +73,13 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
         input.then_some(2)
     };
     ExitCode::from(error.chain().find_map(is).unwrap_or(5))
+}
+
+fn firmware(error: &FirmwareError) -> u8 {
+    match error {
+        FirmwareError::Line(LineError::Record(_)) => 5,
+        _ => 3,
+    }
 }
 
 /// An argument, or a file, that is not what it should be; says the remedy.

@@ -16,6 +16,7 @@
 //! | [`export`] | runs for other programs: CSV, JSON, Parquet |
 //! | [`logs`] | the board's log |
 //! | [`report`], [`table`], [`units`], [`quantity`] | figures for people |
+//! | [`mlperf`] | boards with MLPerf Tiny firmware |
 //! | [`cable`] | tests of a line |
 
 pub mod aggregate;
@@ -33,6 +34,7 @@ pub mod export;
 mod fake_board;
 pub mod image;
 pub mod logs;
+pub mod mlperf;
 pub mod plan;
 pub mod port;
 pub mod profile;

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Image(args) => commands::board::image(&args),
         Command::Deploy(args) => commands::board::deploy(&args),
         Command::Models(args) => commands::lists::models(&args),
+        Command::MlperfTiny(args) => commands::mlperf_tiny::mlperf_tiny(&args),
         Command::Link(args) => commands::link::link(&args),
         Command::Completions { shell } => {
             let mut command = Cli::command();

@@ -182,6 +182,15 @@ pub struct WindowResult {
     pub void: Option<String>,
 }
 
+impl WindowResult {
+    /// What an inference of this window took: the median of its readings or, of a board that tells no single
+    /// times, the mean.
+    #[must_use]
+    pub fn typical_ns(&self) -> f64 {
+        self.median_ns.unwrap_or(self.mean_ns)
+    }
+}
+
 /// Steady-state latency.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {

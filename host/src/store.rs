@@ -6,6 +6,7 @@
 
 use crate::aggregate::{Aggregate, WindowReadings};
 use crate::capture::{self, Capture, CaptureError, Entry};
+use crate::mlperf::record::MlperfTiny;
 use crate::plan::{Plan, PlanError};
 use crate::receiver::Receiver;
 use crate::results::RunResults;
@@ -59,6 +60,14 @@ pub enum StoreError {
         /// What is wrong.
         source: PlanError,
     },
+    /// A capture that tells too little.
+    #[error(
+        "{}: this run was measured over MLPerf Tiny's protocol, whose capture lacks the labels: its results stand in run.json and are not worked out again", path.display()
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A `run.json` that cannot be read.
     #[error("{}: {problem}: delete it and run `scalebench replay` on the folder", path.display())]
     Json {
@@ -88,6 +97,9 @@ pub struct RunFile {
     pub plan: Plan,
     /// What was found.
     pub results: RunResults,
+    /// What only a run over MLPerf Tiny's protocol has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mlperf_tiny: Option<MlperfTiny>,
     /// SHA-256 of `capture.bin`; only of a finished run.
     pub capture_sha256: Option<String>,
 }
@@ -325,6 +337,11 @@ impl RunFolder {
     /// # Errors
     /// [`StoreError`].
     pub fn replay(&self) -> Result<Replayed, StoreError> {
+        if self.load().is_ok_and(|file| file.mlperf_tiny.is_some()) {
+            return Err(StoreError::Foreign {
+                path: self.dir.clone(),
+            });
+        }
         self.told(Aggregate::new)
     }
 

@@ -1,5 +1,6 @@
 //! Tables in the terminal.
 
+use crate::mlperf::record::MlperfTiny;
 use crate::plan::PlannedTrial;
 use crate::results::{Status, TrialResult};
 use crate::store::RunFile;
@@ -203,8 +204,9 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
         };
         reasons.entry(reason).or_default().push(planned.label());
     }
-    reasons
+    let said = file.mlperf_tiny.as_ref().map(MlperfTiny::remark);
+    let reasons = reasons
         .into_iter()
-        .map(|(reason, labels)| format!("{}: {reason}", labels.join(", ")))
-        .collect()
+        .map(|(reason, labels)| format!("{}: {reason}", labels.join(", ")));
+    said.into_iter().chain(reasons).collect()
 }

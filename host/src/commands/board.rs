@@ -2,13 +2,14 @@
 
 use super::out;
 use crate::cli::{BuildArgs, DeployArgs, ImageArgs};
+use crate::failure::Wrong;
 use anyhow::{Context, Result};
 use scalebench::cross::{self, Runner};
-use scalebench::image::{self, Contents, INITRAMFS};
+use scalebench::image::{self, Contents, Firmware, INITRAMFS};
 use scalebench::plan::{self, Plan, Thoroughness, Wishes};
 use scalebench::ssh::{Deployment, Host};
 use scalebench::units;
-use scalebench_boards::Board;
+use scalebench_boards::{Board, Kind};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -33,13 +34,33 @@ pub(crate) fn image(args: &ImageArgs) -> Result<ExitCode> {
     if !image::is_possible(&board) {
         return Err(scalebench_boards::BoardError::NoImage { board: board.name }.into());
     }
-    let artefacts = artefacts(args, &board)?;
+    if args.energy && board.trigger.is_none() {
+        return Err(Wrong(format!(
+            "the board file of {} names no trigger pin: leave --energy out, or add [trigger] to it",
+            board.name
+        ))
+        .into());
+    }
+    let model = args.mlperf_tiny.as_deref().map(read).transpose()?;
+    let firmware = model
+        .as_deref()
+        .zip(args.model_id)
+        .map(|(model, task)| Firmware {
+            model,
+            model_id: task.word(),
+            energy: args.energy,
+        });
+    let artefacts = match firmware {
+        Some(_) => BTreeMap::new(),
+        None => artefacts(args, &board)?,
+    };
     let runner = runner(args.runner.as_deref(), &board)?;
     let bytes = image::initramfs(&Contents {
         board: &board,
         board_file: scalebench_boards::text(&args.board)?.as_bytes(),
         runner: &read(&runner.stripped)?,
         artefacts: &artefacts,
+        firmware,
     });
     fs::create_dir_all(&args.output)
         .with_context(|| format!("{}: choose another folder with -o", args.output.display()))?;
@@ -50,14 +71,17 @@ pub(crate) fn image(args: &ImageArgs) -> Result<ExitCode> {
         write(&args.output.join(&name), text.as_bytes())?;
         names.push(name);
     }
+    let content = match args.model_id {
+        Some(task) => format!("MLPerf Tiny firmware for {}", task.word()),
+        None => scalebench::text::counted(artefacts.len(), "artefact"),
+    };
     out::line(format!(
-        "{}: {} ({} with {}); log strings in scalebench-runner.elf",
+        "{}: {} ({} with {content}); log strings in scalebench-runner.elf",
         args.output.display(),
         names.join(", "),
         units::bytes(bytes.len() as u64),
-        scalebench::text::counted(artefacts.len(), "artefact"),
     ))?;
-    out::line(next_step(&board))?;
+    out::line(next_step(&board, firmware.is_some()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,15 +144,18 @@ fn artefacts(args: &ImageArgs, board: &Board) -> Result<BTreeMap<String, Vec<u8>
     Ok(artefacts)
 }
 
-fn next_step(board: &Board) -> String {
+fn next_step(board: &Board, is_firmware: bool) -> String {
+    let command = match (board.kind, is_firmware) {
+        (_, true) => "scalebench mlperf-tiny --data DIR".to_owned(),
+        (Kind::Emulated, false) => "scalebench run".to_owned(),
+        (_, false) => format!("scalebench run --board {}", board.name),
+    };
     match board.kind {
-        scalebench_boards::Kind::Emulated => {
-            "start QEMU as qemu.args says, then `scalebench run --port` the terminal it names"
-                .to_owned()
+        Kind::Emulated => {
+            format!("start QEMU as qemu.args says, then `{command} --port` the terminal it names")
         }
         _ => format!(
-            "copy them to the boot partition beside the board's own kernel, plug the cable in, then `scalebench run --board {} --port /dev/ttyUSB0`",
-            board.name
+            "copy them to the boot partition beside the board's own kernel, plug the cable in, then `{command} --port /dev/ttyUSB0`"
         ),
     }
 }

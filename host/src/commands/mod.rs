@@ -6,6 +6,7 @@ pub(crate) mod export;
 pub(crate) mod keep;
 pub(crate) mod link;
 pub(crate) mod lists;
+pub(crate) mod mlperf_tiny;
 mod models;
 mod out;
 pub(crate) mod pick;

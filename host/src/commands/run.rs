@@ -225,6 +225,7 @@ fn new_file(plan: &Plan, reached: &Reached) -> RunFile {
         connection: connection(reached),
         results: Aggregate::new(plan.clone()).results(Default::default()),
         plan: plan.clone(),
+        mlperf_tiny: None,
         capture_sha256: None,
     }
 }
@@ -243,7 +244,7 @@ fn connection(reached: &Reached) -> Connection {
 }
 
 /// `runs/<time>-<board>`, and with a number behind it when there is one already.
-fn default_dir(started: &str, board: &str) -> PathBuf {
+pub(crate) fn default_dir(started: &str, board: &str) -> PathBuf {
     let time: String = started.chars().filter(|c| *c != ':').collect();
     let base = format!("{time}-{board}");
     (1..)

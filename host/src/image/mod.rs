@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `init` | the runner, process 1 |
 //! | `board.toml` | the board file: serial device, speed, knobs |
+//! | `runner.args`, `model.tflite` | only of a board that speaks MLPerf Tiny's protocol: how, and with which model |
 //! | `var/lib/scalebench/<sha256>` | models, datasets and golden vectors, as the runner's store has them |
 //! | `dev/console`, `dev/null` | what process 1 needs before it can mount anything |
 
@@ -12,10 +13,12 @@ mod cpio;
 pub use cpio::Archive;
 
 use scalebench_boards::{Board, DeployMethod};
+use scalebench_runner::init::ARGUMENTS_FILE;
 use std::collections::BTreeMap;
 
 /// The archive's name in the image's folder.
 pub const INITRAMFS: &str = "scalebench.cpio";
+const MODEL: &str = "model.tflite";
 const STORE: &str = "var/lib/scalebench";
 /// Starts the runner as process 1, and starts anew ten seconds after a panic.
 const COMMAND_LINE: &str = "rdinit=/init panic=10 quiet loglevel=1";
@@ -31,6 +34,30 @@ pub struct Contents<'a> {
     pub runner: &'a [u8],
     /// Artefacts by their SHA-256 in hexadecimal.
     pub artefacts: &'a BTreeMap<String, Vec<u8>>,
+    /// What the runner serves as MLPerf Tiny firmware, instead of a scalebench host.
+    pub firmware: Option<Firmware<'a>>,
+}
+
+/// MLPerf Tiny firmware.
+#[derive(Clone, Copy, Debug)]
+pub struct Firmware<'a> {
+    /// The model, a TFLite file.
+    pub model: &'a [u8],
+    /// Its task, in the benchmark's words.
+    pub model_id: &'a str,
+    /// Whether windows are marked on the board's trigger pin.
+    pub energy: bool,
+}
+
+impl Firmware<'_> {
+    /// The runner's arguments, one a line.
+    fn arguments(&self) -> String {
+        let energy = if self.energy { "--energy\n" } else { "" };
+        format!(
+            "--protocol\nmlperf-tiny\n--model\n/{MODEL}\n--model-id\n{}\n{energy}",
+            self.model_id
+        )
+    }
 }
 
 /// The board's first file system. Equal contents give equal bytes.
@@ -44,6 +71,11 @@ pub fn initramfs(contents: &Contents<'_>) -> Vec<u8> {
     archive.device("dev/null", 1, 3);
     archive.program("init", contents.runner);
     archive.file("board.toml", contents.board_file);
+    if let Some(firmware) = &contents.firmware {
+        let arguments = ARGUMENTS_FILE.trim_start_matches('/');
+        archive.file(arguments, firmware.arguments().as_bytes());
+        archive.file(MODEL, firmware.model);
+    }
     for (sha256, bytes) in contents.artefacts {
         archive.file(&format!("{STORE}/{sha256}"), bytes);
     }
@@ -102,13 +134,35 @@ mod tests {
             board_file: b"schema = 1\n",
             runner: b"\x7fELF",
             artefacts: &artefacts,
+            firmware: None,
         };
         let bytes = initramfs(&contents);
         assert_eq!(bytes, initramfs(&contents));
         let has = |text: &str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
         assert!(has(&format!("var/lib/scalebench/{sha256}\0")));
         assert!(has("init\0") && has("dev/console\0") && has("schema = 1\n"));
-        assert!(!has("bin/sh"));
+        assert!(!has("bin/sh") && !has("runner.args"));
+    }
+
+    #[test]
+    fn an_image_can_be_mlperf_tiny_firmware() {
+        let board = scalebench_boards::load("qemu-virt-aarch64").unwrap();
+        let bytes = initramfs(&Contents {
+            board: &board,
+            board_file: b"schema = 1\n",
+            runner: b"\x7fELF",
+            artefacts: &BTreeMap::new(),
+            firmware: Some(Firmware {
+                model: b"TFL3",
+                model_id: "kws01",
+                energy: true,
+            }),
+        });
+        let has = |text: &str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
+        assert!(has("runner.args\0") && has("model.tflite\0") && has("TFL3"));
+        assert!(has(
+            "--protocol\nmlperf-tiny\n--model\n/model.tflite\n--model-id\nkws01\n--energy\n"
+        ));
     }
 
     #[test]

@@ -132,7 +132,11 @@ fn validity((planned, result): &Row<'_>) -> Markup {
             });
             let readings = format!("{golden}; {samples} readings, {outliers} outliers");
             html! {
-                span.good title=(readings) { "verified" }
+                @if result.golden.is_some() {
+                    span.good title=(readings) { "verified" }
+                } @else {
+                    span.muted { "no golden vectors" }
+                }
                 @if void > 0 { span.muted { ", " (crate::text::counted(void, "window")) " void" } }
             }
         }

@@ -138,7 +138,10 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
             .latency
             .map(|latency| [latency.low_ns, latency.median_ns, latency.high_ns])
     };
-    let macs = |row: &Row<'_>| row.1.latency.map(|_| [row.0.macs as f64; 3]);
+    let macs = |row: &Row<'_>| {
+        let known = row.1.latency.filter(|_| row.0.macs > 0);
+        known.map(|_| [row.0.macs as f64; 3])
+    };
     html! {
         section {
             h2 { (first.title) " " span.muted { (family) } }

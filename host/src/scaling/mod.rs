@@ -18,7 +18,7 @@ pub mod steps;
 pub(crate) mod tests;
 
 use crate::plan::PlannedTrial;
-use crate::results::TrialResult;
+use crate::results::{TrialResult, WindowResult};
 use crate::stats::{Interval, mean, pareto_set, t95, variance};
 use crate::store::RunFile;
 use scalebench_models::{Direction, Metric, Precision};
@@ -206,7 +206,7 @@ fn one(planned: &PlannedTrial, result: &TrialResult, complexity: f64) -> Option<
     let latency = result.latency?;
     let quality = result.quality.as_ref()?;
     let counted = result.windows.iter().filter(|window| window.void.is_none());
-    let window_medians: Vec<f64> = counted.filter_map(|window| window.median_ns).collect();
+    let window_medians: Vec<f64> = counted.map(WindowResult::typical_ns).collect();
     let mut costs: BTreeMap<Cost, Figure> = [
         (
             Cost::Latency,

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Where an image keeps its board file.
 pub const BOARD_FILE: &str = "/board.toml";
+/// Where it keeps more arguments of the runner, one a line; absent for none.
+pub const ARGUMENTS_FILE: &str = "/runner.args";
 /// Exit codes by which the runner asks process 1 to take the board down.
 const POWER_OFF: u8 = 64;
 const REBOOT: u8 = 65;
@@ -83,6 +85,11 @@ pub fn run() -> ! {
 fn runner() -> io::Result<Pid> {
     let mut command = Command::new("/proc/self/exe");
     command.arg("--board").arg(BOARD_FILE);
+    command.args(
+        fs::read_to_string(ARGUMENTS_FILE)
+            .unwrap_or_default()
+            .lines(),
+    );
     if let Ok(log) = OpenOptions::new().write(true).open("/dev/kmsg") {
         command.stderr(log);
     }

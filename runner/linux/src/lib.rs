@@ -10,6 +10,8 @@
 //! | [`log`] | defmt frames, kept until the session sends them |
 //! | [`identity`] | what this board is |
 //! | [`knobs`] | core, priority and governor, set before anything is measured |
+//! | [`mlperf`] | the runner as MLPerf Tiny firmware |
+//! | [`trigger`] | the pin for an external meter |
 //! | [`init`] | the runner as the first process of a board that runs nothing else |
 
 pub mod clock;
@@ -18,10 +20,12 @@ pub mod identity;
 pub mod init;
 pub mod knobs;
 pub mod log;
+pub mod mlperf;
 mod options;
 pub mod quarantine;
 pub mod serial;
 pub mod store;
+pub mod trigger;
 pub mod vitals;
 
 pub use options::main;

@@ -1,9 +1,11 @@
 //! The command line.
 
+use crate::mlperf::{self, MlperfError, Task};
 use crate::{Linux, clock, engine, identity, init, knobs, log, quarantine, serial, store, vitals};
 use clap::Parser;
 use scalebench_boards::{Board, Kind};
 use scalebench_core::board::{Clock as _, NoRails, Parts};
+use scalebench_core::mlperf::kind::Kind as ModelId;
 use scalebench_core::session::{Farewell, Session};
 use std::ffi::OsString;
 use std::io;
@@ -22,7 +24,8 @@ struct Options {
     /// The serial device, such as /dev/ttyS0 [default: the board file's]
     #[arg(long, value_name = "PATH", required_unless_present_any = ["quarantine", "board"])]
     serial: Option<PathBuf>,
-    /// Its speed in bits per second [default: the board file's, else 921600]
+    /// Its speed in bits per second [default: the board file's, else 921600; over MLPerf Tiny's protocol 115200, in
+    /// energy mode 9600]
     #[arg(long)]
     baud: Option<u32>,
     /// The board file: serial device, core, governor, thermal zones
@@ -34,12 +37,37 @@ struct Options {
     /// Timing readings that a window can hold
     #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(u32).range(64..=1 << 26))]
     readings: u32,
+    /// What is spoken on the line: with a scalebench host, or as MLPerf Tiny firmware
+    #[arg(long, value_enum, default_value = "scalebench")]
+    protocol: Protocol,
+    /// The TFLite file to serve over MLPerf Tiny's protocol
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Which of the benchmark's tasks it does: ad01, ic01, kws01 or vww01
+    #[arg(long, value_name = "ID", value_parser = model_id)]
+    model_id: Option<ModelId>,
+    /// Energy mode: mark windows by falling edges of the board file's trigger pin instead of by lines
+    #[arg(long, requires = "model", requires = "board")]
+    energy: bool,
     /// Load and run this model once, then exit: how the runner tries a model before it trusts it
     #[arg(long, value_name = "FILE", hide = true)]
     quarantine: Option<PathBuf>,
     /// Memory for --quarantine, in bytes
     #[arg(long, default_value_t = 1 << 30, hide = true)]
     memory: u64,
+}
+
+/// What is spoken on the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Protocol {
+    /// Frames, with a scalebench host.
+    Scalebench,
+    /// Lines, with MLPerf Tiny's runners.
+    MlperfTiny,
+}
+
+fn model_id(word: &str) -> Result<ModelId, String> {
+    ModelId::named(word).ok_or_else(|| "choose ad01, ic01, kws01 or vww01".to_owned())
 }
 
 /// The whole program. `arguments` are without the program's name.
@@ -73,6 +101,7 @@ fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(Error::Signal)?;
     }
+    let stopped = || stop.load(Ordering::Relaxed);
     let serial = board.as_ref().map(|board| &board.serial);
     let path = options.serial.clone();
     let path = path.or_else(|| {
@@ -81,20 +110,24 @@ fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
             .map(PathBuf::from)
     });
     let path = path.ok_or(Error::NoSerial)?;
-    let baud = options
-        .baud
-        .or(serial.map(|serial| serial.baud))
-        .unwrap_or(921_600);
+    let baud = options.baud.unwrap_or(match options.protocol {
+        Protocol::Scalebench => serial.map_or(921_600, |serial| serial.baud),
+        Protocol::MlperfTiny if options.energy => mlperf::ENERGY_BAUD,
+        Protocol::MlperfTiny => mlperf::BAUD,
+    });
     let line =
         serial::Serial::open(&path, baud).map_err(|source| Error::Serial { path, source })?;
+    if let Some(board) = &board {
+        knobs::set(&board.clock);
+    }
+    if options.protocol == Protocol::MlperfTiny {
+        return serve_mlperf(options, board.as_ref(), line, &stopped);
+    }
     let root = options.store.clone();
     let store = store::Folder::new(root.clone()).map_err(|source| Error::Store {
         path: root.clone(),
         source,
     })?;
-    if let Some(board) = &board {
-        knobs::set(&board.clock);
-    }
     let thermal = board.as_ref().map(|board| board.thermal.clone());
     let parts = Parts::<Linux> {
         clock: clock::Monotonic,
@@ -111,17 +144,41 @@ fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
     let mut info = identity::board_info();
     info.emulated |= board.is_some_and(|board| board.kind == Kind::Emulated);
     let mut session = Session::new(parts, info, boot, baud, &mut readings);
-    let ended = session.run(|| stop.load(Ordering::Relaxed));
-    match ended {
-        // The host is gone, and with it the terminal: nothing is left to do.
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::BrokenPipe)
-                || error.raw_os_error() == Some(5) =>
-        {
-            Ok(None)
-        }
-        Err(source) => Err(Error::Line(source)),
-        Ok(farewell) => Ok(farewell),
+    session.run(stopped).or_else(gone)
+}
+
+fn serve_mlperf(
+    options: &Options,
+    board: Option<&Board>,
+    line: serial::Serial,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Option<Farewell>, Error> {
+    let (Some(model), Some(kind)) = (&options.model, options.model_id) else {
+        return Err(Error::NoModel);
+    };
+    let trigger = board.and_then(|board| board.trigger.as_ref());
+    let task = Task {
+        model,
+        kind,
+        trigger: match options.energy {
+            true => Some(trigger.ok_or(Error::NoTrigger)?),
+            false => None,
+        },
+    };
+    match mlperf::serve(&task, line, stopped) {
+        Ok(()) => Ok(None),
+        Err(MlperfError::Line(error)) => gone(error),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A line that failed. Where it is hung up, the host is gone, and with it the terminal: nothing is left to do.
+fn gone(error: io::Error) -> Result<Option<Farewell>, Error> {
+    let hung_up = error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(5);
+    if hung_up {
+        Ok(None)
+    } else {
+        Err(Error::Line(error))
     }
 }
 
@@ -145,6 +202,14 @@ enum Error {
     Board { path: PathBuf, why: String },
     #[error("the board file names no serial device: give one with --serial")]
     NoSerial,
+    #[error("MLPerf Tiny's protocol needs a model: name it with --model and --model-id")]
+    NoModel,
+    #[error(
+        "the board file names no trigger pin: leave --energy out, or use a board file with [trigger]"
+    )]
+    NoTrigger,
+    #[error(transparent)]
+    Mlperf(#[from] MlperfError),
     #[error("signals cannot be watched: {0}")]
     Signal(io::Error),
     #[error("the line failed: {0}")]
