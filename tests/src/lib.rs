@@ -6,10 +6,12 @@
 //! | [`fake_board`] | a board that sends readings as fast as the line takes them, and nothing else |
 //! | [`cable`] | a cable that is pulled out and plugged in again |
 //! | [`emulator`] | boards under `qemu-system`, with stock kernels |
+//! | [`mlperf`] | inputs of MLPerf Tiny, labelled by the reference kernels |
 //! | [`lab`] | the real programs: built, started, killed, listened to |
 
 pub mod cable;
 pub mod emulator;
 pub mod fake_board;
 pub mod lab;
+pub mod mlperf;
 pub mod noise;

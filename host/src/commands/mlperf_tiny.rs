@@ -86,8 +86,6 @@ pub(crate) fn mlperf_tiny(args: &MlperfTinyArgs) -> Result<ExitCode> {
     });
     let mut measured = Measured::default();
     let outcome = measure(args, &mut board, &dataset, window, &watch, &mut measured);
-    drop(watch);
-    ui.finish();
     let status = match &outcome {
         Ok(()) => Status::Done,
         Err(error) => Status::Failed(scalebench::text::escaped(&error.to_string())),
@@ -96,7 +94,8 @@ pub(crate) fn mlperf_tiny(args: &MlperfTinyArgs) -> Result<ExitCode> {
     file.mlperf_tiny = Some(record::summary(&board, &measured, window));
     file.connection.bytes_received = board.line.received;
     file.complete = outcome.is_ok();
-    drop(board);
+    drop((board, watch));
+    ui.finish();
     finish(&folder, &mut file, &measured)?;
     outcome?;
     if args.json {

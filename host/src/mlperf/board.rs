@@ -25,8 +25,11 @@ const ROUNDS: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// And to `infer`, beside the inferences themselves.
 const INFER_PATIENCE: Duration = Duration::from_secs(30);
-/// How often something is tried.
-const ATTEMPTS: u32 = 5;
+/// How often something is tried that the line spoils, and how often in silence.
+const ATTEMPTS: u32 = 10;
+const SILENT_ATTEMPTS: u32 = 4;
+/// Characters of a command that are shown.
+const SHOWN: usize = 24;
 /// Nothing is on its way any more when nothing came for so long.
 const QUIET: Duration = Duration::from_millis(200);
 /// Bytes of an input in one command, as the reference runner sends them: to a board at the line, and through the
@@ -65,10 +68,12 @@ pub enum BoardError {
         model: String,
     },
     /// Tried often enough.
-    #[error("{what} failed {ATTEMPTS} times, at last because {why}: {remedy}")]
+    #[error("{what} failed {tried} times, at last because {why}: {remedy}")]
     Failed {
         /// What was tried.
         what: &'static str,
+        /// How often.
+        tried: u32,
         /// The last reason.
         why: String,
         /// What to do.
@@ -122,7 +127,7 @@ impl fmt::Display for Trouble {
             Self::Line(error) => error.fmt(f),
             Self::NotReady { command, waited } => write!(
                 f,
-                "`m-ready` did not come within {} s of `{command}%`",
+                "`m-ready` did not come within {} s of `{command}`",
                 waited.as_secs()
             ),
             Self::Restarted => f.write_str("the board restarted"),
@@ -310,7 +315,7 @@ impl Board {
         what: &'static str,
         mut attempt: impl FnMut(&mut Self) -> Result<T, Trouble>,
     ) -> Result<T, BoardError> {
-        let mut tried = 0;
+        let (mut tried, mut silent) = (0, 0);
         loop {
             let trouble = match attempt(self) {
                 Ok(done) => return Ok(done),
@@ -320,11 +325,13 @@ impl Board {
             tried += 1;
             match trouble {
                 Trouble::Restarted => self.restarts += 1,
+                Trouble::NotReady { .. } => silent += 1,
                 _ => self.verify = true,
             }
-            if tried == ATTEMPTS {
+            if tried == ATTEMPTS || silent == SILENT_ATTEMPTS {
                 return Err(BoardError::Failed {
                     what,
+                    tried,
                     remedy: trouble.remedy(),
                     why: trouble.to_string(),
                 });
@@ -362,8 +369,10 @@ impl Board {
                 _ => reply.lines.push((at, text)),
             }
         }
+        let shown: String = command.chars().take(SHOWN).collect();
+        let more = if shown == command { "%" } else { "…" };
         Err(Trouble::NotReady {
-            command: command.to_owned(),
+            command: shown + more,
             waited: patience,
         })
     }
