@@ -1,9 +1,10 @@
 //! MLPerf Tiny, both ways: our runner as the benchmark's firmware, measured by our host and by a runner like the
 //! reference's; and our host against boards that behave badly.
 
+use scalebench::port::Port;
 use scalebench::virtual_board::{Pty, Setup, Tamper, VirtualBoard};
 use scalebench_engine::{Limits, Model};
-use scalebench_tests::lab::{Said, program, root, said, scalebench};
+use scalebench_tests::lab::{Said, program, root, said, scalebench, until};
 use scalebench_tests::mlperf::{model, reference_scores, write_garments, write_inputs};
 use scalebench_tests::noise::Noise;
 use serde_json::Value;
@@ -201,6 +202,18 @@ fn garments(dir: &Path, baud: u32, tamper: Option<Box<dyn Tamper>>, count: u32) 
         tamper,
     })
     .expect("the virtual board starts")
+}
+
+/// Waits until the board has started: a runner like the reference's takes its greeting for an answer.
+fn greeted(path: &Path, baud: u32) {
+    let port = Port::open(path, baud).unwrap();
+    let mut heard = Vec::new();
+    until(Duration::from_secs(20), "the board's greeting", || {
+        let mut bytes = [0; 256];
+        let count = port.read(&mut bytes).unwrap();
+        heard.extend_from_slice(&bytes[..count]);
+        heard.ends_with(b"m-init-done\r\nm-ready\r\n")
+    });
 }
 
 /// The accuracy pass of whatever is at `port`.
@@ -468,6 +481,7 @@ fn a_runner_like_the_reference_drives_our_runner() {
     let python = std::env::var("SCALEBENCH_PYTHON").expect("SCALEBENCH_PYTHON names a python");
     let dir = tempfile::tempdir().unwrap();
     let board = garments(dir.path(), 115_200, None, 10);
+    greeted(board.port(), 115_200);
     let model = root().join("models/fashion-cnn/weights/s0.int8.tflite");
     for mode in ["performance", "accuracy"] {
         let mut command = Command::new(&python);
