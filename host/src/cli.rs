@@ -162,6 +162,9 @@ Examples
         whatever firmware the board has: five windows of ten seconds, then accuracy over the whole set
     scalebench mlperf-tiny --model kws.tflite --model-id kws01 --data datasets --window 1s
         this machine's own virtual board, with windows that are too short for the rules
+    scalebench mlperf-tiny --port /dev/ttyUSB0 --data datasets --mode energy --output run
+    scalebench mlperf-tiny --energy-of run --meter recording.csv
+        energy: the board marks windows on a pin, which the meter records beside the power
 
 Data
     DIR/TASK/y_labels.csv beside the .bin files it names, TASK one of ad01, ic01, kws01, vww01, as in
@@ -173,8 +176,14 @@ pub(crate) struct MlperfTinyArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) port: Option<PathBuf>,
     /// Folder of the benchmark's inputs and labels
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "energy_of")]
+    pub(crate) data: Option<PathBuf>,
+    /// A run of energy mode whose windows --meter has recorded: the energy is added to it
+    #[arg(long, value_name = "RUN", requires = "meter", conflicts_with_all = ["port", "data", "mode", "model", "output"])]
+    pub(crate) energy_of: Option<PathBuf>,
+    /// The meter's recording: CSV with columns time, trigger, and power or voltage and current, in SI units
+    #[arg(long, value_name = "FILE", requires = "energy_of")]
+    pub(crate) meter: Option<PathBuf>,
     /// Only windows on the line's clock, only accuracy, or windows marked on a pin [default: performance and accuracy]
     #[arg(long, value_enum)]
     pub(crate) mode: Option<MlperfMode>,

@@ -1,9 +1,9 @@
 //! From an error to an exit code.
 
 use scalebench::catalogue::CatalogueError;
-use scalebench::mlperf::board::BoardError as FirmwareError;
 use scalebench::mlperf::line::LineError;
 use scalebench::mlperf::measure::MeasureError;
+use scalebench::mlperf::trouble::BoardError as FirmwareError;
 use scalebench::plan::PlanError;
 use scalebench::port::PortError;
 use scalebench::session::SessionError;
@@ -64,6 +64,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
             || error.is::<PlanError>()
             || error.is::<ModelsError>()
             || error.is::<scalebench::mlperf::dataset::DatasetError>()
+            || error.is::<scalebench::mlperf::meter::MeterError>()
             || error.is::<scalebench_boards::BoardError>()
             || error.is::<scalebench_engine::LoadError>()
             || error.is::<scalebench_engine::RunError>()

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// Sixty milliseconds, in an answer of scripted firmware.
+const PAUSE: char = '\x07';
 const BAUD: &str = "3000000";
 
 /// `scalebench mlperf-tiny` on a virtual board with this model.
@@ -261,7 +263,7 @@ fn a_board_at_another_speed_is_found() {
     );
 }
 
-/// Firmware that behaves as told: `answer` gets each command.
+/// Firmware that behaves as told: `answer` gets each command; it pauses where the answer has a [`PAUSE`].
 struct Scripted {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -284,7 +286,11 @@ impl Scripted {
                     let command: Vec<u8> = pending.drain(..=end).collect();
                     let command = String::from_utf8_lossy(&command[..end]);
                     let text = answer(command.trim());
-                    assert_eq!(pty.write(text.as_bytes()).unwrap(), text.len());
+                    for (at, piece) in text.split(PAUSE).enumerate() {
+                        let pause = if at == 0 { 0 } else { 60 };
+                        std::thread::sleep(Duration::from_millis(pause));
+                        assert_eq!(pty.write(piece.as_bytes()).unwrap(), piece.len());
+                    }
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -370,6 +376,95 @@ fn stray_prints_and_a_restart_are_put_up_with() {
         said.err.contains("the board restarted (trying again)"),
         "{}",
         said.err
+    );
+}
+
+/// A meter's recording: windows of so many seconds at two watts, a second at half a watt between them.
+fn recording(windows: &[f64]) -> String {
+    let (mut text, mut time) = ("time,power,trigger\n".to_owned(), 0.0);
+    let mut row = |watts: f64, high: u8, lasting: f64| {
+        text += &format!("{time:.6},{watts},{high}\n");
+        time += lasting;
+    };
+    for seconds in windows {
+        (0..10).for_each(|_| row(0.5, 1, 0.1));
+        row(2.0, 0, seconds / 100.0);
+        (0..99).for_each(|_| row(2.0, 1, seconds / 100.0));
+        row(2.0, 0, 1e-3);
+    }
+    row(0.5, 1, 0.1);
+    text
+}
+
+#[test]
+fn energy_comes_from_an_external_meter() {
+    let dir = tempfile::tempdir().unwrap();
+    two_words(dir.path());
+    let mut input = Vec::new();
+    let board = Scripted::start(move |command| {
+        let answer = sound(&mut input, command);
+        answer.replace("m-lap-us-7\r\nm-lap-us-9\r\n", "\x07")
+    });
+    let run = dir.path().join("run");
+    let mut command = scalebench(&[
+        "mlperf-tiny",
+        "--mode",
+        "energy",
+        "--window",
+        "50ms",
+        "--json",
+    ]);
+    command
+        .arg("--port")
+        .arg(&board.path)
+        .arg("--data")
+        .arg(dir.path());
+    let trial = trial(&said(command.arg("--output").arg(&run)));
+    assert!(
+        trial["latency"].is_null(),
+        "no clock but the host's told a time"
+    );
+    let windows: Vec<f64> = trial["windows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| w["mean_ns"].as_f64().unwrap() * w["inferences"].as_f64().unwrap() / 1e9)
+        .collect();
+    assert!(windows.len() == 5 && windows.iter().all(|&seconds| seconds >= 0.05));
+    let csv = dir.path().join("meter.csv");
+    let add = || {
+        let mut command = scalebench(&["mlperf-tiny", "--energy-of"]);
+        said(command.arg(&run).arg("--meter").arg(&csv))
+    };
+    fs::write(&csv, recording(&windows)).unwrap();
+    let added = add();
+    assert_eq!(added.code, Some(0), "{added:?}");
+    assert!(
+        added
+            .out
+            .contains("µJ an inference (external meter, idle power included)")
+    );
+    let text = fs::read_to_string(run.join("energy/results.txt")).unwrap();
+    let total: Vec<f64> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("  Total Energy  : ")?.strip_suffix(" uJ"))
+        .map(|number| number.parse().unwrap())
+        .collect();
+    for (total, seconds) in total.iter().zip(&windows) {
+        assert!((total / (2e6 * seconds) - 1.0).abs() < 1e-3, "{text}");
+    }
+    assert!(
+        total.len() == 5 && text.contains("Median energy cost is "),
+        "{text}"
+    );
+    fs::write(&csv, recording(&windows[..4])).unwrap();
+    let refused = add();
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused
+            .err
+            .contains("8 falling edges, and 5 windows two each"),
+        "{refused:?}"
     );
 }
 

@@ -10,6 +10,7 @@ use scalebench::mlperf::board::{Board, Meeting};
 use scalebench::mlperf::dataset::Dataset;
 use scalebench::mlperf::line::{Line, Records};
 use scalebench::mlperf::measure::{self, MeasureError};
+use scalebench::mlperf::meter::Recording;
 use scalebench::mlperf::record::{self, Measured, ModelFile};
 use scalebench::plan::File;
 use scalebench::port::Port;
@@ -29,7 +30,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 pub(crate) fn mlperf_tiny(args: &MlperfTinyArgs) -> Result<ExitCode> {
+    if let (Some(run), Some(meter)) = (&args.energy_of, &args.meter) {
+        return add_energy(run, meter);
+    }
     let started = now_utc();
+    let data = args.data.as_deref().unwrap_or(Path::new("."));
     let model = model_file(args.model.as_deref())?;
     let (path, virtual_board) = reach(args)?;
     let port = path.display().to_string();
@@ -46,7 +51,7 @@ pub(crate) fn mlperf_tiny(args: &MlperfTinyArgs) -> Result<ExitCode> {
     watch.tell(Progress::Connected {
         machine: board.name.clone(),
     });
-    let dataset = Dataset::open(&args.data, board.task)?;
+    let dataset = Dataset::open(data, board.task)?;
     let window = Duration::from_nanos(args.window as u64);
     let place = match (&virtual_board, &args.board) {
         (_, Some(name)) => name,
@@ -126,6 +131,26 @@ fn measure(
         measured.outcomes = measure::accuracy(board, dataset, watch)?;
     }
     Ok(())
+}
+
+/// Reads the recording of a run's windows and adds their energy to the run.
+fn add_energy(run: &Path, meter: &Path) -> Result<ExitCode> {
+    let folder = RunFolder::open(run)?;
+    let mut file = folder.load()?;
+    let windows = file.results.trials.first().map(|trial| &trial.windows);
+    let (Some(mlperf), Some(windows)) = (&mut file.mlperf_tiny, windows) else {
+        return Err(Wrong(format!(
+            "{} was not measured over MLPerf Tiny's protocol: name a run of --mode energy",
+            run.display()
+        ))
+        .into());
+    };
+    mlperf.energy = Recording::open(meter)?.energies(windows)?;
+    result(&folder, "energy", &record::energy_text(&mlperf.energy))?;
+    out::line(mlperf.remark())?;
+    folder.save(&file)?;
+    folder.write(&folder.report(), report::page(&file).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The port that is named, or that of a virtual board which serves the model.

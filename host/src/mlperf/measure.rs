@@ -1,9 +1,10 @@
 //! Windows, and the accuracy pass.
 
-use super::board::{Board, BoardError, Inferred};
+use super::board::{Board, Inferred};
 use super::dataset::{Dataset, DatasetError};
 use super::score::Outcome;
 use super::task::Task;
+use super::trouble::BoardError;
 use crate::progress::{Progress, Watch};
 use std::time::Duration;
 

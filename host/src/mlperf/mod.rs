@@ -11,9 +11,11 @@
 //! | [`answer`] | what a line of the board says |
 //! | [`line`] | commands out, lines in, everything kept |
 //! | [`board`] | a board that is known: inputs loaded, inferences timed, again if need be |
+//! | [`trouble`] | what goes wrong, and what to do |
 //! | [`dataset`] | inputs and labels in EEMBC's folder layout |
 //! | [`measure`] | windows, and the accuracy pass |
 //! | [`score`] | top-1 and area under the curve |
+//! | [`meter`] | an external meter's recording, and the energy of windows |
 //! | [`record`] | the result file in the reference's form, and the run of our store |
 
 pub mod answer;
@@ -21,6 +23,8 @@ pub mod board;
 pub mod dataset;
 pub mod line;
 pub mod measure;
+pub mod meter;
 pub mod record;
 pub mod score;
 pub mod task;
+pub mod trouble;

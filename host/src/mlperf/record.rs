@@ -4,6 +4,7 @@
 use super::board::{Board, Inferred};
 use super::dataset::Dataset;
 use super::measure::WINDOW;
+use super::meter::WindowEnergy;
 use super::score::{self, Outcome};
 use super::task::Task;
 use crate::plan::{self, File, Plan, PlannedTrial, Schedule, Thoroughness, Tolerance};
@@ -16,6 +17,8 @@ use scalebench_wire::frame::crc32;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+const RULE: &str = "---------------------------------------------------------";
 
 /// What only a run over this protocol has; it stands in `run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,9 +35,20 @@ pub struct MlperfTiny {
     pub throughput: Option<f64>,
     /// How often something was asked again, because the line or the board spoilt the answer.
     pub repeats: u32,
+    /// Energy of the windows by an external meter, once its recording was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy: Vec<WindowEnergy>,
 }
 
 impl MlperfTiny {
+    /// Median over the windows of the microjoules of an inference; `None` without a recording.
+    #[must_use]
+    pub fn energy_uj(&self) -> Option<f64> {
+        let mut all: Vec<f64> = self.energy.iter().map(WindowEnergy::energy_uj).collect();
+        stats::sort(&mut all);
+        stats::median(&all)
+    }
+
     /// What a person must know beside the figures.
     #[must_use]
     pub fn remark(&self) -> String {
@@ -50,8 +64,11 @@ impl MlperfTiny {
         } else {
             String::new()
         };
+        let energy = self.energy_uj().map_or(String::new(), |energy| {
+            format!("; {energy:.3} µJ an inference (external meter, idle power included)")
+        });
         format!(
-            "measured over MLPerf Tiny's protocol as {task}, without golden vectors{throughput}{conforming}"
+            "measured over MLPerf Tiny's protocol as {task}, without golden vectors{throughput}{energy}{conforming}"
         )
     }
 }
@@ -138,10 +155,11 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Throughput of each window, inferences a second.
+    /// Throughput of each window that the board has timed, in inferences a second, sorted.
     fn throughputs(&self) -> Vec<f64> {
+        let told = self.windows.iter().filter(|window| window.laps.is_some());
         let of = |window: &Inferred| f64::from(window.inferences) / window.duration().as_secs_f64();
-        let mut all: Vec<f64> = self.windows.iter().map(of).collect();
+        let mut all: Vec<f64> = told.map(of).collect();
         stats::sort(&mut all);
         all
     }
@@ -157,6 +175,7 @@ pub fn summary(board: &Board, measured: &Measured, window: Duration) -> MlperfTi
         window_s: window.as_secs_f64(),
         throughput: stats::median(&measured.throughputs()),
         repeats: board.repeats,
+        energy: Vec::new(),
     }
 }
 
@@ -164,7 +183,8 @@ pub fn summary(board: &Board, measured: &Measured, window: Duration) -> MlperfTi
 #[must_use]
 pub fn results(board: &Board, measured: &Measured, status: Status) -> RunResults {
     let windows: Vec<WindowResult> = (0..).zip(&measured.windows).map(window).collect();
-    let latency = latency(&windows);
+    let timed = measured.windows.iter().all(|window| window.laps.is_some());
+    let latency = latency(&windows).filter(|_| timed);
     RunResults {
         board: Some(BoardResult {
             runner: board.firmware.clone(),
@@ -184,7 +204,8 @@ pub fn results(board: &Board, measured: &Measured, status: Status) -> RunResults
         trials: vec![TrialResult {
             trial: 0,
             latency_withheld: match (&status, latency) {
-                (Status::Done, None) => Some("only accuracy was asked for".to_owned()),
+                (Status::Done, None) if timed => Some("only accuracy was asked for".to_owned()),
+                (Status::Done, None) => Some("in energy mode the board tells no times".to_owned()),
                 _ => None,
             },
             status,
@@ -286,13 +307,12 @@ pub fn performance_text(measured: &Measured, time: &str) -> String {
         .windows
         .iter()
         .any(|window| window.duration() < WINDOW);
-    let rule = "---------------------------------------------------------";
     match stats::median(&measured.throughputs()) {
         _ if short => lines.push("ERROR 2 - loop exited before 10 seconds elapsed.".to_owned()),
         Some(median) => lines.extend([
-            rule.to_owned(),
+            RULE.to_owned(),
             format!("Median throughput is {median:>10.3} inf./sec."),
-            rule.to_owned(),
+            RULE.to_owned(),
         ]),
         None => {}
     }
@@ -310,6 +330,41 @@ pub fn accuracy_text(task: Task, outcomes: &[Outcome], time: &str) -> String {
     let auc = score::auc(outcomes).map(|auc| format!("AUC = {auc:.3}"));
     let lines: Vec<String> = percent.into_iter().chain(auc).collect();
     stamped(&lines, time)
+}
+
+/// What its `energy/results.txt` holds.
+#[must_use]
+pub fn energy_text(windows: &[WindowEnergy]) -> String {
+    let mut lines = vec!["Power Edition Output".to_owned()];
+    for (number, window) in windows.iter().enumerate() {
+        let WindowEnergy {
+            seconds, joules, ..
+        } = *window;
+        let short = seconds < WINDOW.as_secs_f64();
+        let warning = if short {
+            "  <<<< below minimum duration"
+        } else {
+            ""
+        };
+        lines.extend([
+            format!("Energy data for trial {number}"),
+            format!("  Elapsed time  : {seconds}{warning}"),
+            format!("  Inferences    : {}", window.inferences),
+            format!("  Power         : {:.4} mW.", 1e3 * joules / seconds),
+            format!("  Total Energy  : {:.3} uJ", 1e6 * joules),
+            format!("  Energy/Inf    : {:.3} uJ/inf", window.energy_uj()),
+        ]);
+    }
+    let mut energies: Vec<f64> = windows.iter().map(WindowEnergy::energy_uj).collect();
+    stats::sort(&mut energies);
+    if let Some(median) = stats::median(&energies) {
+        lines.extend([
+            RULE.to_owned(),
+            format!("Median energy cost is {median:.4} uJ/inf."),
+            RULE.to_owned(),
+        ]);
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Now, as the reference runner stamps its lines; in UTC.
@@ -370,6 +425,26 @@ mod tests {
     }
 
     #[test]
+    fn energy_is_told_as_the_reference_tells_it() {
+        let windows = [2.0, 3.0, 4.0].map(|joules| WindowEnergy {
+            seconds: 10.5,
+            joules,
+            inferences: 100,
+        });
+        let text = energy_text(&windows);
+        assert!(text.starts_with(
+            "Power Edition Output\nEnergy data for trial 0\n  Elapsed time  : 10.5\n"
+        ));
+        assert!(
+            text.contains("  Power         : 190.4762 mW.\n  Total Energy  : 2000000.000 uJ\n")
+        );
+        assert!(
+            text.contains("\nMedian energy cost is 30000.0000 uJ/inf.\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn windows_that_are_too_short_have_no_median_and_say_so() {
         let text = performance_text(&windows([10, 10, 9, 10, 10]), "0726.005207");
         assert!(!text.contains("Median"), "{text}");
@@ -381,6 +456,7 @@ mod tests {
             window_s: 0.2,
             throughput: Some(7.0),
             repeats: 0,
+            energy: Vec::new(),
         };
         let remark = run.remark();
         assert!(
