@@ -116,6 +116,7 @@ pub fn plan(
             window_ms: window.as_millis() as u32,
             readings: 0,
         },
+        profile_ms: 0,
         trials: vec![PlannedTrial {
             trial: 0,
             family: format!("mlperf-tiny-{task}"),
@@ -141,6 +142,7 @@ pub fn plan(
                 bytes: dataset.bytes,
             }),
             samples: 0,
+            operators: Vec::new(),
         }],
     }
 }
