@@ -168,10 +168,10 @@ mod tests {
     #[test]
     fn every_shipped_board_loads() {
         let boards = load_all(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-        assert_eq!(boards.len(), 13);
+        assert_eq!(boards.len(), 14);
         for board in boards {
             let real = board.kind == Kind::Real;
-            assert_eq!(board.target.is_none(), board.name == "local");
+            assert_eq!(board.target.is_none(), board.kind == Kind::Virtual);
             assert!(!real || board.serial.board.is_some(), "{}", board.name);
             assert!(board.sources.iter().all(|s| s.url.starts_with("https://")));
             let Some(deploy) = &board.deploy else {

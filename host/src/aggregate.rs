@@ -1,6 +1,7 @@
 //! From deliveries to results. Pure: a live run and a replay are the same computation.
 
-use crate::plan::{Plan, PlannedTrial};
+use crate::plan::{Plan, PlannedTrial, Total};
+use crate::power::PowerLog;
 use crate::profile::{OperatorTime, Profile};
 use crate::receiver::Delivery;
 use crate::results::{
@@ -9,7 +10,7 @@ use crate::results::{
 use crate::session::event;
 use crate::stats;
 use crate::text::escaped;
-use crate::windows::{Timed, latency, window_result};
+use crate::windows::{Timed, latency, observer_cost, window_result};
 use scalebench_models::Metric;
 use scalebench_wire::batch::{Predictor, Rows};
 use scalebench_wire::frame::Kind;
@@ -55,6 +56,7 @@ struct UnderWay {
     outcomes: u32,
     outcomes_crc: u32,
     quality: Option<Quality>,
+    power: PowerLog,
 }
 
 impl UnderWay {
@@ -194,7 +196,10 @@ impl Aggregate {
             }
             Kind::Power => {
                 self.results.power_frames += 1;
-                Some(())
+                match &mut self.under_way {
+                    Some(now) => now.power.batch(body),
+                    None => None,
+                }
             }
             _ => Some(()),
         };
@@ -257,6 +262,9 @@ impl Aggregate {
                 }
                 timed.sent = Some(readings);
             }
+            Event::Rail(rail) => self.under_way.as_mut()?.power.rail(rail),
+            Event::Accuracy(accuracy) => self.under_way.as_mut()?.power.accuracy(accuracy)?,
+            Event::Power(power) => self.under_way.as_mut()?.power.end(power),
             Event::Quality(quality) => self.under_way.as_mut()?.quality = Some(quality),
             Event::Profiled { inferences } => {
                 self.under_way.as_mut()?.result.profile = Some(Profile {
@@ -291,7 +299,12 @@ impl Aggregate {
                     kept.extend(now.readings(ns));
                 }
                 let memory = (peak_bytes > 0).then(|| peak_bytes.saturating_sub(before_bytes));
-                let result = finished(planned, now, failure, memory, ns);
+                let rails = now.power.described(ns);
+                if !rails.is_empty() {
+                    self.results.rails = rails;
+                }
+                let total = self.plan.power.total;
+                let result = finished(planned, now, failure, memory, total, ns);
                 *self.results.trials.get_mut(trial as usize)? = result;
             }
             _ => {}
@@ -343,6 +356,7 @@ fn finished(
     now: UnderWay,
     failure: Option<Failure>,
     peak_bytes: Option<u64>,
+    total: Total,
     ns: f64,
 ) -> TrialResult {
     let unit = now.unit(ns);
@@ -353,7 +367,13 @@ fn finished(
     result.windows = now
         .windows
         .iter()
-        .map(|timed| window_result(timed, unit, ns))
+        .map(|timed| {
+            let mut window = window_result(timed, unit, ns);
+            let (rails, reason) = now.power.window(&window, ns);
+            window.rails = rails;
+            window.void = window.void.or(reason);
+            window
+        })
         .collect();
     let (quality, samples) = (
         now.quality,
@@ -381,11 +401,21 @@ fn finished(
         Some("timed outputs differ from those of the accuracy pass".to_owned())
     } else {
         result.latency = latency(&now.windows, &result.windows, unit);
-        result
-            .latency
-            .is_none()
-            .then(|| "every window is void".to_owned())
+        result.latency.is_none().then(|| {
+            let reason = result
+                .windows
+                .iter()
+                .find_map(|window| window.void.as_ref());
+            let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+            format!("every window is void{reason}")
+        })
     };
+    match (&withheld, now.power.trial(&result.windows, total)) {
+        (None, Ok(energy)) => result.energy = Some(energy),
+        (Some(reason), Ok(_)) => result.energy_withheld = Some(reason.clone()),
+        (_, Err(reason)) => result.energy_withheld = Some(reason),
+    }
+    result.observer_cost = observer_cost(&result.windows);
     result.latency_withheld = withheld;
     result
 }

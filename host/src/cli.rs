@@ -75,6 +75,8 @@ pub(crate) enum Command {
     /// Measure a board with MLPerf Tiny firmware by the benchmark's rules
     #[command(after_help = MLPERF_TINY)]
     MlperfTiny(MlperfTinyArgs),
+    /// Show a board's power rails as they are now: values, rate, missed readings
+    Rails(RailsArgs),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -362,6 +364,12 @@ pub(crate) struct RunArgs {
         value_parser = clap::value_parser!(u32).range(1..=600_000)
     )]
     pub(crate) profile: Option<u32>,
+    /// Microseconds of one conversion of the power sensors; the nearest they have [default: 1100]
+    #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(50..=10_000))]
+    pub(crate) conversion_us: Option<u32>,
+    /// Sample power in every other window only, and report what sampling costs
+    #[arg(long)]
+    pub(crate) observer_cost: bool,
     /// Run folder to write [default: runs/<time>-<board>]
     #[arg(short, long, value_name = "DIR", conflicts_with = "resume")]
     pub(crate) output: Option<PathBuf>,
@@ -369,7 +377,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms", "profile"]
+        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms", "profile", "conversion_us", "observer_cost"]
     )]
     pub(crate) resume: Option<PathBuf>,
     /// How often a trial is tried that a restart of the board cuts short
@@ -631,6 +639,18 @@ pub(crate) struct LinkArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RailsArgs {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// How long to look
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(crate) seconds: u32,
+    /// Microseconds of one conversion; the nearest the sensors have [default: 1100]
+    #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(50..=10_000))]
+    pub(crate) conversion_us: Option<u32>,
 }
 
 #[cfg(test)]

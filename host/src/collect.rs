@@ -11,7 +11,7 @@ use crate::session::{Observer, Session, SessionError, event};
 use crate::units;
 use scalebench_wire::frame::Kind;
 use scalebench_wire::link::LinkStats;
-use scalebench_wire::message::{Event, Golden, Request, Schedule, Trial};
+use scalebench_wire::message::{Event, Golden, Request, Sampling, Schedule, Trial, When};
 use scalebench_wire::{Digest, batch::MAX_ROWS};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -227,6 +227,9 @@ impl Bench<'_> {
             self.session.request(&Request::Profile(plan.profile_ms))?;
         }
         self.provision(plan, queue)?;
+        if let Some(sampling) = sampling(plan) {
+            self.session.request(&Request::Sampling(sampling))?;
+        }
         while let Some(&trial) = queue.front() {
             let Some(planned) = plan.trials.get(trial as usize) else {
                 queue.pop_front();
@@ -315,6 +318,21 @@ impl Bench<'_> {
             _ => None,
         })
     }
+}
+
+/// How power is to be sampled, where the plan wants it otherwise than boards do by themselves.
+fn sampling(plan: &Plan) -> Option<Sampling> {
+    let power = &plan.power;
+    let asked = power.observer_cost || power.conversion_us.is_some();
+    asked.then_some(Sampling {
+        when: if power.observer_cost {
+            When::Alternate
+        } else {
+            When::Always
+        },
+        conversion_us: power.conversion_us.unwrap_or(1_100),
+        averages: 1,
+    })
 }
 
 fn request(plan: &Plan, planned: &PlannedTrial) -> Option<Trial> {

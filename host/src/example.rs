@@ -54,6 +54,7 @@ pub(crate) fn plan() -> Plan {
             readings: 1_000,
         },
         profile_ms: 0,
+        power: Default::default(),
         trials: vec![
             planned(0, "w8", Precision::Float32, 10_000),
             planned(1, "w16", Precision::Float32, 40_000),
@@ -249,7 +250,7 @@ mod tests {
         );
         assert_eq!(
             trial.latency_withheld.as_deref(),
-            Some("every window is void")
+            Some("every window is void: readings were lost (2 of 3 arrived)")
         );
     }
 

@@ -14,6 +14,7 @@
 //! | [`scaling`], [`analysis`] | what each step up in size buys and costs |
 //! | [`compare`] | did a change make it better or worse |
 //! | [`export`] | runs for other programs: CSV, JSON, Parquet |
+//! | [`power`], [`energy`] | power readings, their integral and its uncertainty |
 //! | [`logs`] | the board's log |
 //! | [`report`], [`table`], [`units`], [`quantity`] | figures for people |
 //! | [`mlperf`] | boards with MLPerf Tiny firmware |
@@ -27,6 +28,7 @@ pub mod catalogue;
 pub mod collect;
 pub mod compare;
 pub mod cross;
+pub mod energy;
 #[cfg(test)]
 mod example;
 pub mod export;
@@ -37,6 +39,7 @@ pub mod logs;
 pub mod mlperf;
 pub mod plan;
 pub mod port;
+pub mod power;
 pub mod profile;
 pub mod progress;
 pub mod provision;

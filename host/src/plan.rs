@@ -175,8 +175,45 @@ pub struct Plan {
     /// How long operators are timed one by one at the end of a trial, at least; zero for not at all.
     #[serde(default)]
     pub profile_ms: u32,
+    /// How power is sampled.
+    #[serde(default)]
+    pub power: PowerPlan,
     /// The trials, in their order.
     pub trials: Vec<PlannedTrial>,
+}
+
+/// How power is sampled, and how rails add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerPlan {
+    /// How rails add up to what the board draws.
+    pub total: Total,
+    /// Microseconds of one conversion; `None` leaves it to the board.
+    pub conversion_us: Option<u32>,
+    /// Only every other window is sampled, to see what sampling costs.
+    pub observer_cost: bool,
+}
+
+/// How rails add up: the board file's `total`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Total {
+    /// No rule.
+    #[default]
+    None,
+    /// The first rail is the board's input.
+    Input,
+    /// All rails together.
+    Sum,
+}
+
+impl From<scalebench_boards::Total> for Total {
+    fn from(total: scalebench_boards::Total) -> Self {
+        match total {
+            scalebench_boards::Total::None => Self::None,
+            scalebench_boards::Total::Input => Self::Input,
+            scalebench_boards::Total::Sum => Self::Sum,
+        }
+    }
 }
 
 /// What to plan.
@@ -198,6 +235,8 @@ pub struct Wishes {
     pub windows: Option<u8>,
     /// Another length of windows.
     pub window_ms: Option<u32>,
+    /// How power is sampled.
+    pub power: PowerPlan,
 }
 
 /// Why there is no plan.
@@ -281,6 +320,7 @@ impl Plan {
             seed: wishes.seed,
             schedule,
             profile_ms: 0,
+            power: wishes.power,
             trials,
         })
     }
@@ -554,6 +594,7 @@ mod tests {
                 seed: 1,
                 windows: None,
                 window_ms: None,
+                power: PowerPlan::default(),
             };
             let plan = Plan::new(&wishes, std::slice::from_ref(family)).unwrap();
             let names = plan.trials.into_iter().map(|trial| trial.variant);

@@ -1,5 +1,6 @@
 //! What a run found out, as it stands in `run.json`.
 
+use crate::energy::Budget;
 use crate::profile::Profile;
 use crate::stats::{Interval, Percentile};
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,11 @@ pub struct RunResults {
     pub log_bytes: u64,
     /// Messages that could not be read, or did not belong where they came.
     pub odd_messages: u32,
-    /// Frames of power readings, which this version does not evaluate.
+    /// Frames of power readings.
     pub power_frames: u32,
+    /// The power rails that were sampled.
+    #[serde(default)]
+    pub rails: Vec<RailResult>,
 }
 
 /// The receiving half of the link's counts.
@@ -138,6 +142,86 @@ pub struct TrialResult {
     /// Operators timed one by one, where the plan wants it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
+    /// Energy of one inference.
+    #[serde(default)]
+    pub energy: Option<Energy>,
+    /// Why there is none.
+    #[serde(default)]
+    pub energy_withheld: Option<String>,
+    /// Median latency of windows with power sampling over that of windows without it, less one; only where
+    /// both were measured.
+    #[serde(default)]
+    pub observer_cost: Option<f64>,
+}
+
+/// A power rail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RailResult {
+    /// Its name, escaped.
+    pub name: String,
+    /// `external meter`, `board rail`, `estimated`, `simulated` or `none`.
+    pub tier: String,
+    /// From one reading to the next.
+    pub interval_ns: f64,
+    /// Limit of the relative error.
+    pub tolerance: f64,
+}
+
+/// A number and its expanded uncertainty (two standard uncertainties, about 95 %), in the same unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Value {
+    /// The number.
+    pub value: f64,
+    /// What stands behind ±.
+    pub uncertainty: f64,
+}
+
+/// Energy of one inference, by the board file's rule for the total.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// What it is worth: the least of its rails' tiers.
+    pub tier: String,
+    /// Joules.
+    pub gross_j: Value,
+    /// Joules above what the board draws without work.
+    pub net_j: Option<Value>,
+    /// Mean power in the windows, in watts.
+    pub mean_w: f64,
+    /// Highest reading, in watts.
+    pub peak_w: f64,
+    /// Power without work, in watts.
+    pub idle_w: Option<f64>,
+    /// Gross energy times latency, in joule seconds.
+    pub energy_delay_js: f64,
+    /// Inferences for a joule, gross.
+    pub inferences_per_joule: f64,
+    /// Windows behind all this.
+    pub windows: u32,
+}
+
+/// Energy of one rail in one window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RailEnergy {
+    /// Its place among the rails.
+    pub rail: u8,
+    /// Readings.
+    pub readings: u32,
+    /// Readings that the sensor had, but that nobody fetched in time.
+    pub missed: u32,
+    /// Joules.
+    pub gross_j: Value,
+    /// Joules above idle.
+    pub net_j: Option<Value>,
+    /// Where the uncertainty comes from.
+    pub budget_j: Budget,
+    /// And of the net energy.
+    pub net_budget_j: Option<Budget>,
+    /// Power without work, in watts.
+    pub idle_w: Option<f64>,
+    /// Mean power, in watts.
+    pub mean_w: f64,
+    /// Highest reading, in watts.
+    pub peak_w: f64,
 }
 
 /// Comparison with the golden vectors.
@@ -180,6 +264,9 @@ pub struct WindowResult {
     pub millicelsius: [Option<i32>; 2],
     /// Why it does not count.
     pub void: Option<String>,
+    /// Energy of each rail that was sampled.
+    #[serde(default)]
+    pub rails: Vec<RailEnergy>,
 }
 
 impl WindowResult {

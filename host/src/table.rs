@@ -80,6 +80,7 @@ pub fn trials(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Table {
         "p90",
         "p99",
         "peak memory",
+        "energy",
     ]);
     for (planned, result) in ordered(file) {
         let mut row = vec![
@@ -154,7 +155,26 @@ fn measured(planned: &PlannedTrial, result: &TrialResult) -> Vec<Cell> {
         None => cells.extend([right("withheld"), right(none()), right(none())]),
     }
     cells.push(right(result.peak_bytes.map_or_else(none, units::bytes)));
+    cells.push(right(energy(result)));
     cells
+}
+
+/// Energy of an inference with its uncertainty and its tier, which is `none` where there is none.
+#[must_use]
+pub fn energy(result: &TrialResult) -> String {
+    result.energy.as_ref().map_or_else(
+        || "none".to_owned(),
+        |energy| {
+            let share =
+                energy.gross_j.uncertainty / energy.gross_j.value.abs().max(f64::MIN_POSITIVE);
+            format!(
+                "{} ±{:.1} % {}",
+                units::energy(energy.gross_j.value),
+                share * 100.0,
+                energy.tier
+            )
+        },
+    )
 }
 
 /// Median over windows with half the distance between the extremes of the windows.
@@ -208,5 +228,60 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
     let reasons = reasons
         .into_iter()
         .map(|(reason, labels)| format!("{}: {reason}", labels.join(", ")));
-    said.into_iter().chain(reasons).collect()
+    said.into_iter()
+        .chain(reasons)
+        .chain(power_remarks(file))
+        .collect()
+}
+
+/// What is to be said of energy as a whole: simulated figures, and what sampling costs.
+fn power_remarks(file: &RunFile) -> Vec<String> {
+    let trials = &file.results.trials;
+    let mut remarks = Vec::new();
+    let simulated = file
+        .results
+        .rails
+        .iter()
+        .filter(|rail| rail.tier == "simulated");
+    let names: Vec<&str> = simulated.map(|rail| rail.name.as_str()).collect();
+    if !names.is_empty() {
+        remarks.push(format!(
+            "energy is simulated: rail {} is a made-up load, no board draws this",
+            names.join(", ")
+        ));
+    }
+    if !file.results.rails.is_empty() {
+        let withheld: std::collections::BTreeSet<&String> = trials
+            .iter()
+            .filter(|trial| trial.status == Status::Done)
+            .filter_map(|trial| trial.energy_withheld.as_ref())
+            .collect();
+        remarks.extend(
+            withheld
+                .into_iter()
+                .map(|reason| format!("no energy: {reason}")),
+        );
+    }
+    remarks.extend(observer(file));
+    remarks
+}
+
+/// What sampling costs, over all trials in which that was measured.
+#[must_use]
+pub fn observer(file: &RunFile) -> Option<String> {
+    let trials = &file.results.trials;
+    let mut costs: Vec<f64> = trials
+        .iter()
+        .filter_map(|trial| trial.observer_cost)
+        .collect();
+    crate::stats::sort(&mut costs);
+    let median = crate::stats::median(&costs)?;
+    let (low, high) = (costs.first()?, costs.last()?);
+    Some(format!(
+        "power sampling changes latency by {:+.2} % (median of {}, from {:+.2} to {:+.2} %)",
+        median * 100.0,
+        crate::text::counted(costs.len(), "trial"),
+        low * 100.0,
+        high * 100.0
+    ))
 }

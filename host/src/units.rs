@@ -12,6 +12,28 @@ pub fn time(ns: f64) -> String {
     format!("{} {unit}", three(value))
 }
 
+/// Joules as nJ, µJ, mJ or J.
+#[must_use]
+pub fn energy(joules: f64) -> String {
+    let (value, unit) = match joules.abs() {
+        size if size < 1e-6 => (joules * 1e9, "nJ"),
+        size if size < 1e-3 => (joules * 1e6, "µJ"),
+        size if size < 1.0 => (joules * 1e3, "mJ"),
+        _ => (joules, "J"),
+    };
+    format!("{} {unit}", three(value))
+}
+
+/// Watts as mW or W.
+#[must_use]
+pub fn power(watts: f64) -> String {
+    if watts.abs() < 1.0 {
+        format!("{} mW", three(watts * 1e3))
+    } else {
+        format!("{} W", three(watts))
+    }
+}
+
 /// A count with k, M or G.
 #[must_use]
 pub fn count(count: u64) -> String {
@@ -122,6 +144,9 @@ mod tests {
         assert_eq!(time(999.0), "999 ns");
         assert_eq!(time(1_234.0), "1.23 µs");
         assert_eq!(time(12_345_678.0), "12.3 ms");
+        assert_eq!(energy(0.001_234), "1.23 mJ");
+        assert_eq!(energy(-2.5e-7), "-250 nJ");
+        assert_eq!(power(0.25), "250 mW");
         assert_eq!(count(950), "950");
         assert_eq!(count(123_456), "123 k");
         assert_eq!(bytes(1_536), "1.50 KiB");

@@ -79,6 +79,7 @@ pub(crate) fn window_result(timed: &Timed, unit: f64, ns: f64) -> WindowResult {
         clock_khz: [window.before.clock_khz, window.after.clock_khz],
         millicelsius: [window.before.millicelsius, window.after.millicelsius],
         void: timed.void(),
+        rails: Vec::new(),
     }
 }
 
@@ -110,4 +111,18 @@ pub(crate) fn latency(timed: &[Timed], results: &[WindowResult], unit: f64) -> O
         outliers: counted().map(|(_, result)| result.outliers).sum(),
         windows: medians.len() as u32,
     })
+}
+
+/// Median latency of sampled windows over that of the others, less one; `None` unless there are both.
+pub(crate) fn observer_cost(results: &[WindowResult]) -> Option<f64> {
+    let median = |sampled: bool| {
+        let mut medians: Vec<f64> = results
+            .iter()
+            .filter(|window| window.void.is_none() && window.rails.is_empty() != sampled)
+            .filter_map(|window| window.median_ns)
+            .collect();
+        stats::sort(&mut medians);
+        stats::median(&medians)
+    };
+    Some(median(true)? / median(false)? - 1.0)
 }

@@ -114,6 +114,7 @@ pub fn board(store: &Path, baud: u32, tamper: Option<Box<dyn Tamper>>) -> Virtua
         arguments: vec!["__runner".into()],
         baud,
         store: store.to_owned(),
+        board: None,
         tamper,
     })
     .expect("the virtual board starts")

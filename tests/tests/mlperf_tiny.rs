@@ -201,6 +201,7 @@ fn garments(dir: &Path, baud: u32, tamper: Option<Box<dyn Tamper>>, count: u32) 
         arguments,
         baud,
         store: dir.join("store"),
+        board: None,
         tamper,
     })
     .expect("the virtual board starts")

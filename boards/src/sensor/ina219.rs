@@ -1,4 +1,5 @@
-//! INA219: one rail, 12 bits. Datasheet SBOS448G, section 8.6 "Register Maps".
+//! INA219: one rail, 12 bits. Datasheet SBOS448G: section 8.6 "Register Maps", limits of grade A from
+//! section 7.5 "Electrical Characteristics", which gives the bus no offset of its own: one step is taken.
 
 use super::register::{Chip, in_range};
 use super::{Conversion, PowerSensor, Raw, Scale, SensorError, at, nearest};
@@ -16,9 +17,9 @@ const OVERFLOW: u16 = 1;
 const RANGE_AND_MODE: u16 = 1 << 13 | 0b11 << 11 | 0b111;
 const FULL_SCALE: i32 = 32_000;
 
-/// Table 5, "ADC settings": 9, 10, 11 and 12 bits, without averaging.
+/// Times of 9, 10, 11 and 12 bits without averaging: fields BADC and SADC, section 8.6.2.1.
 const MICROS: [u32; 4] = [84, 148, 276, 532];
-/// The same table from code 8: averages of 12-bit conversions.
+/// The same fields from 8 on: averages of 12-bit conversions.
 const AVERAGES: [u32; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
 /// Driver of an INA219.

@@ -1,6 +1,7 @@
 //! INA226: one rail, 16 bits; INA260: the same with the shunt inside.
 //!
-//! Datasheets SBOS547A (INA226), section 7.6 "Register Maps", and SBOS656C (INA260), section 8.6.
+//! Datasheets SBOS547B (INA226): section 7.1 "Register Maps", limits from 5.5 "Electrical Characteristics";
+//! SBOS656C (INA260): sections 8.6 and 7.5.
 
 use super::register::{Chip, TEXAS_INSTRUMENTS, in_range};
 use super::{Conversion, PowerSensor, Raw, Scale, SensorError, at, nearest};
@@ -18,9 +19,9 @@ const READY: u16 = 1 << 3;
 /// Continuous shunt and bus.
 const MODE: u16 = 0b111;
 
-/// Times of VBUSCT and VSHCT: tables 7 and 8 of the INA226, shared by INA260 and INA3221.
+/// Times that the fields VBUSCT and VSHCT choose, typical; up to a tenth longer. INA260 and INA3221 have the same.
 pub(super) const MICROS: [u32; 8] = [140, 204, 332, 588, 1_100, 2_116, 4_156, 8_244];
-/// Averages of AVG: table 6.
+/// Averages that the field AVG chooses.
 pub(super) const AVERAGES: [u32; 8] = [1, 4, 16, 64, 128, 256, 512, 1_024];
 
 /// AVG, VBUSCT and VSHCT in their places, and microseconds of one shunt and bus pair.

@@ -1,6 +1,7 @@
 //! INA228: one rail, 20 bits, with an energy accumulator; INA238: the same with 16 bits and without.
 //!
-//! Datasheets SLYS021A (INA228), section 7.6 "Register Maps", and SLYS022A (INA238), section 7.6.
+//! Datasheets SLYS021A (INA228) and SLYS025 (INA238): section 7.6 "Register Maps", limits from section 6.5
+//! "Electrical Characteristics".
 
 use super::register::{Chip, TEXAS_INSTRUMENTS, in_range};
 use super::{Conversion, PowerSensor, Raw, Scale, SensorError, at, nearest};

@@ -1,4 +1,5 @@
-//! INA3221: three rails, 13 bits. Datasheet SBOS576B, section 8.6 "Register Maps".
+//! INA3221: three rails, 13 bits. Datasheet SBOS576B: section 8.6 "Register Maps",
+//! limits from section 7.5 "Electrical Characteristics".
 
 use super::ina226::timing;
 use super::register::{Chip, TEXAS_INSTRUMENTS, in_range};
@@ -69,7 +70,7 @@ impl<B: I2c> PowerSensor for Ina3221<B> {
             volts_per_step: 8e-3,
             shunt_volts_per_step: 40e-6,
             shunt_inside: false,
-            volts_offset: 8e-3,
+            volts_offset: 16e-3,
             shunt_offset: 80e-6,
             gain_error: 0.005,
         }

@@ -1,4 +1,4 @@
-//! The registers of an INA226 (SBOS547A, section 7.6) and of an INA3221 (SBOS576B, section 8.6).
+//! The registers of an INA226 (SBOS547B, section 7.1) and of an INA3221 (SBOS576B, section 8.6).
 
 use super::dice::Dice;
 use super::{Load, Specimen};

@@ -11,6 +11,7 @@ mod models;
 mod out;
 pub(crate) mod pick;
 mod place;
+pub(crate) mod rails;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod show;

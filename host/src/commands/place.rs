@@ -17,6 +17,24 @@ pub(crate) struct Reached {
     pub(crate) virtual_board: Option<VirtualBoard>,
 }
 
+/// The board file a person means; nothing is known of a bare serial port.
+pub(crate) fn board(place: &Place) -> Result<Board> {
+    Ok(match (&place.board, &place.port) {
+        (None, Some(_)) => Board::unknown(),
+        _ => scalebench_boards::load(board_name(place))?,
+    })
+}
+
+/// Where that file is.
+fn board_path(place: &Place) -> PathBuf {
+    let name = board_name(place);
+    if name.ends_with(".toml") {
+        name.into()
+    } else {
+        scalebench_boards::root().join(format!("{name}.toml"))
+    }
+}
+
 /// The name of the board a person means.
 pub(crate) fn board_name(place: &Place) -> &str {
     match (&place.board, &place.port) {
@@ -28,10 +46,7 @@ pub(crate) fn board_name(place: &Place) -> &str {
 
 /// Finds the board, or starts it.
 pub(crate) fn reach(place: &Place) -> Result<Reached> {
-    let board = match (&place.board, &place.port) {
-        (None, Some(_)) => Board::unknown(),
-        _ => scalebench_boards::load(board_name(place))?,
-    };
+    let board = board(place)?;
     let baud = place.baud.unwrap_or(board.serial.baud);
     let device = place
         .port
@@ -52,6 +67,9 @@ pub(crate) fn reach(place: &Place) -> Result<Reached> {
                 let mut words = command.split_whitespace();
                 setup.program = words.next().unwrap_or_default().into();
                 setup.arguments = words.map(Into::into).collect();
+            }
+            if !board.rails.is_empty() {
+                setup.board = Some(board_path(place));
             }
             let started = VirtualBoard::start(setup)?;
             (started.port().to_owned(), Some(started))

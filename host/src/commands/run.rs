@@ -1,6 +1,6 @@
 //! `scalebench run`
 
-use super::place::{Reached, board_name, reach};
+use super::place::{Reached, board, board_name, reach};
 use super::{out, show};
 use crate::cli::{Place, RunArgs, Then};
 use anyhow::{Context, Result};
@@ -150,6 +150,11 @@ fn new_plan(args: &RunArgs, families: &[scalebench_models::Family]) -> Result<Pl
         seed,
         windows: args.windows,
         window_ms: args.window_ms,
+        power: plan::PowerPlan {
+            total: board(&args.place)?.total.into(),
+            conversion_us: args.conversion_us,
+            observer_cost: args.observer_cost,
+        },
     };
     let plan = Plan::new(&wishes, families)?;
     let Some(profile_ms) = args.profile else {

@@ -271,6 +271,7 @@ mod tests {
             clock_khz: [None; 2],
             millicelsius: [None; 2],
             void: None,
+            rails: Vec::new(),
         }
     }
 

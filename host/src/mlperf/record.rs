@@ -117,6 +117,7 @@ pub fn plan(
             readings: 0,
         },
         profile_ms: 0,
+        power: Default::default(),
         trials: vec![PlannedTrial {
             trial: 0,
             family: format!("mlperf-tiny-{task}"),
@@ -239,6 +240,7 @@ fn window((number, inferred): (u8, &Inferred)) -> WindowResult {
         clock_khz: [None; 2],
         millicelsius: [None; 2],
         void: None,
+        rails: Vec::new(),
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
                 (facts("Board", &board(file)))
                 (facts("Clock and harness", &clock(file)))
                 (facts("Line", &line(file)))
+                (facts("Power", &power(file)))
                 (facts("Run", &run(file)))
             }
             details {
@@ -64,6 +65,7 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
                     li { "Quality: measured on the board, with a 95 % interval (Wilson's for shares, Olkin and Finn's for R²)." }
                     li { "Outliers have a modified z-score above 3.5; they are counted, not dropped." }
                     li { "No latency is published for a variant whose outputs differ from its golden vectors." }
+                    li { "Energy: the integral of rail power between a window's marks, mean over the windows; ± is two standard uncertainties from shunt, offset, steps, sampling and edges (GUM). Behind it stands its tier: external meter, board rail, estimated, simulated or none." }
                     li { "Peak memory is the runner's resident memory above what it had before the trial." }
                 }
             }
@@ -143,6 +145,30 @@ fn line(file: &RunFile) -> Facts {
         ),
         ("restarts", file.results.restarts.to_string()),
     ]
+}
+
+fn power(file: &RunFile) -> Facts {
+    let mut facts: Facts = file
+        .results
+        .rails
+        .iter()
+        .map(|rail| {
+            let every = units::time(rail.interval_ns);
+            let limit = rail.tolerance * 100.0;
+            (
+                "rail",
+                format!(
+                    "{}: {}, a reading every {every}, within {limit:.2} %",
+                    rail.name, rail.tier
+                ),
+            )
+        })
+        .collect();
+    if facts.is_empty() {
+        facts.push(("rails", "none".to_owned()));
+    }
+    facts.extend(table::observer(file).map(|cost| ("observer's cost", cost)));
+    facts
 }
 
 fn run(file: &RunFile) -> Facts {

@@ -29,6 +29,7 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
                         th.n { "p90" }
                         th.n { "p99" }
                         th.n title="peak memory above the runner's own" { "memory" }
+                        th.n title="of one inference, gross; ± two standard uncertainties" { "energy" }
                         th { "validity" }
                     }
                 }
@@ -65,8 +66,9 @@ fn line(row: &Row<'_>, unbeaten: bool, sensible: bool) -> Markup {
                     None => { td.n.muted colspan="3" { "withheld" } }
                 }
                 td.n { (result.peak_bytes.map_or_else(none, units::bytes)) }
+                td.n title=(energy_tip(result)) { (table::energy(result)) }
             } @else {
-                td.muted colspan="7" { (short(&result.status)) }
+                td.muted colspan="8" { (short(&result.status)) }
             }
             td { (validity(row)) }
         }
@@ -144,4 +146,30 @@ fn validity((planned, result): &Row<'_>) -> Markup {
         (Status::NotExecutable(_) | Status::Pending, _) => html! { span.muted { "not measured" } },
         _ => html! { span.bad { "invalid" } },
     }
+}
+
+/// The other figures of energy, and why there are none.
+fn energy_tip(result: &crate::results::TrialResult) -> String {
+    let Some(energy) = &result.energy else {
+        return result.energy_withheld.clone().unwrap_or_default();
+    };
+    let net = energy.net_j.map_or(String::new(), |net| {
+        format!(
+            "above idle {} ± {}; ",
+            units::energy(net.value),
+            units::energy(net.uncertainty)
+        )
+    });
+    let idle = energy.idle_w.map_or(String::new(), |idle| {
+        format!(", idle {}", units::power(idle))
+    });
+    format!(
+        "{net}mean {}, peak {}{idle}; {} inferences per joule; energy-delay product {} nJ s; {} windows; {}",
+        units::power(energy.mean_w),
+        units::power(energy.peak_w),
+        units::three(energy.inferences_per_joule),
+        units::three(energy.energy_delay_js * 1e9),
+        energy.windows,
+        energy.tier
+    )
 }

@@ -102,6 +102,11 @@ fn header(file: &RunFile) -> Markup {
 }
 
 fn notice(file: &RunFile) -> Markup {
+    let simulated = file
+        .results
+        .rails
+        .iter()
+        .any(|rail| rail.tier == "simulated");
     let emulated = file
         .results
         .board
@@ -117,6 +122,12 @@ fn notice(file: &RunFile) -> Markup {
             p.notice {
                 strong { "Emulated board. " }
                 "These latencies are an emulator's: they are no board's latencies."
+            }
+        }
+        @if simulated {
+            p.notice {
+                strong { "Simulated energy. " }
+                "The power sensor is a model over a made-up load: no board draws this."
             }
         }
     }

@@ -58,6 +58,8 @@ pub struct Setup {
     pub baud: u32,
     /// Where the board keeps its artefacts.
     pub store: PathBuf,
+    /// Board file for the runner, which samples its power rails.
+    pub board: Option<PathBuf>,
     /// Damages bytes on the way; `None` for a clean line.
     pub tamper: Option<Box<dyn Tamper>>,
 }
@@ -73,6 +75,7 @@ impl Setup {
             arguments: vec!["__runner".into()],
             baud,
             store: default_store(),
+            board: None,
             tamper: None,
         })
     }
@@ -130,6 +133,9 @@ impl VirtualBoard {
             .arg(&setup.store)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        if let Some(board) = &setup.board {
+            command.arg("--board").arg(board);
+        }
         if let Ok(file) = File::create(&log) {
             command.stderr(file);
         } else {

@@ -3,7 +3,7 @@
 use core::fmt::Display;
 use scalebench_wire::Digest;
 use scalebench_wire::container::Dtype;
-use scalebench_wire::message::{ArtefactState, Condition, Rail};
+use scalebench_wire::message::{Accuracy, ArtefactState, Condition, Rail, RailFault, Sampling};
 
 /// All of a platform's parts in one place.
 pub trait Board {
@@ -183,15 +183,29 @@ pub struct PowerReading {
     pub current: i32,
 }
 
+/// What became of a rail's sampling since [`Rails::start`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Readings that the sensor had, but that nobody fetched in time.
+    pub missed: u32,
+    /// Why there are no more readings.
+    pub fault: Option<RailFault>,
+}
+
 /// Power sensors.
 pub trait Rails {
     /// Description of rail `index`, `None` beyond the last.
-    fn rail(&self, index: u8) -> Option<Rail>;
+    fn rail(&self, index: u8) -> Option<(Rail, Accuracy)>;
 
-    /// Samples from now on, until [`Rails::stop`].
+    /// How to sample from the next [`Rails::start`] on. Changes descriptions.
+    fn set(&mut self, sampling: &Sampling);
+
+    /// Forgets what is in the rings and samples from now on, until [`Rails::stop`]. Returns when every rail has
+    /// a reading, or a fault.
     fn start(&mut self);
 
-    /// Samples no more.
+    /// Samples no more. Returns when every rail has a reading that tells about a moment after the call, or a
+    /// fault.
     fn stop(&mut self);
 
     /// Readings waiting in the ring of rail `index`.
@@ -202,6 +216,9 @@ pub trait Rails {
 
     /// Forgets the oldest `count` readings of the ring.
     fn consume(&mut self, index: u8, count: usize);
+
+    /// What became of rail `index` since [`Rails::start`].
+    fn tally(&self, index: u8) -> Tally;
 }
 
 /// A board without power sensors.
@@ -209,9 +226,10 @@ pub trait Rails {
 pub struct NoRails;
 
 impl Rails for NoRails {
-    fn rail(&self, _: u8) -> Option<Rail> {
+    fn rail(&self, _: u8) -> Option<(Rail, Accuracy)> {
         None
     }
+    fn set(&mut self, _: &Sampling) {}
     fn start(&mut self) {}
     fn stop(&mut self) {}
     fn waiting(&self, _: u8) -> usize {
@@ -221,6 +239,9 @@ impl Rails for NoRails {
         None
     }
     fn consume(&mut self, _: u8, _: usize) {}
+    fn tally(&self, _: u8) -> Tally {
+        Tally::default()
+    }
 }
 
 /// Log bytes that wait to be sent.

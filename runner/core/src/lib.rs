@@ -13,6 +13,7 @@
 //! | [`metric`] | quality metrics that need no heap |
 //! | [`detection`] | a grid head's outputs into boxes |
 //! | [`average_precision`] | how good boxes are |
+//! | [`power`] | power readings on their way to the host |
 //! | [`trial`] | the phases of one trial |
 //! | [`session`] | the state machine around all of it |
 //! | [`mlperf`] | the same board as MLPerf Tiny firmware |
@@ -35,6 +36,7 @@ pub mod detection;
 mod log;
 pub mod metric;
 pub mod mlperf;
+pub mod power;
 pub mod session;
 pub mod tensor;
 pub mod trial;

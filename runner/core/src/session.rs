@@ -11,14 +11,17 @@
 //!
 //! A [`Hello`] is taken in any state: it ends what was going on for a host that vanished.
 
-use crate::board::{Board, Clock, Line, Log, Parts, Store};
+use crate::board::{Board, Clock, Line, Log, Parts, Rails, Store};
 use crate::clock;
 use crate::log::{info, warn};
+use crate::power::{self, Watch};
 use crate::trial::{Progress, Surroundings, Trial};
 use embedded_io::{Read, ReadReady, Write, WriteReady};
 use scalebench_wire::frame::{self, FrameError, Header, Kind, MAX_LINE};
 use scalebench_wire::link::{Incoming, Link};
-use scalebench_wire::message::{ArtefactState, BoardInfo, Event, Hello, Request, Welcome};
+use scalebench_wire::message::{
+    ArtefactState, BoardInfo, Event, Hello, Request, Sampling, Welcome,
+};
 
 const BEACON_US: u64 = 1_000_000;
 /// How long the runner still answers after a farewell.
@@ -68,6 +71,7 @@ pub struct Session<'a, B: Board> {
     beacon_due: u64,
     baud_change: Option<BaudChange>,
     farewell: Option<Farewell>,
+    sampling: Sampling,
     unsent: Unsent,
 }
 
@@ -81,6 +85,7 @@ enum Work {
     Upload,
     Trial(Trial),
     LineTest { left: u32, bytes: u32 },
+    Watch(Watch),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +145,7 @@ impl<'a, B: Board> Session<'a, B> {
             beacon_due: 0,
             baud_change: None,
             farewell: None,
+            sampling: power::DEFAULT,
             unsent: Unsent {
                 bytes: [0; MAX_LINE],
                 from: 0,
@@ -153,7 +159,7 @@ impl<'a, B: Board> Session<'a, B> {
     pub fn state(&self) -> State {
         match &self.work {
             _ if self.link.session() == 0 => State::Idle,
-            Work::Nothing | Work::LineTest { .. } => State::Ready,
+            Work::Nothing | Work::LineTest { .. } | Work::Watch(_) => State::Ready,
             Work::Upload => State::Provisioning,
             Work::Trial(trial) if trial.is_draining() => State::Draining,
             Work::Trial(_) => State::Measuring,
@@ -270,6 +276,8 @@ impl<'a, B: Board> Session<'a, B> {
     fn end_session(&mut self) {
         use crate::board::Engine;
         self.work = Work::Nothing;
+        self.sampling = power::DEFAULT;
+        self.parts.rails.set(&self.sampling);
         self.parts.engine.unload();
         self.parts.store.close();
         self.link.close();
@@ -329,7 +337,13 @@ impl<'a, B: Board> Session<'a, B> {
             }
             Request::ArtefactCommit if matches!(self.work, Work::Upload) => self.commit(),
             Request::Trial(spec) if !matches!(self.work, Work::Trial(_)) => {
-                self.work = Work::Trial(Trial::new(spec, self.time_decoding, self.profile_ms));
+                let trial = Trial::new(
+                    spec,
+                    self.time_decoding,
+                    self.profile_ms,
+                    self.sampling.when,
+                );
+                self.work = Work::Trial(trial);
             }
             Request::TimeDecoding(wanted) => self.time_decoding = wanted,
             Request::Profile(milliseconds) => self.profile_ms = milliseconds,
@@ -343,6 +357,13 @@ impl<'a, B: Board> Session<'a, B> {
             Request::Reboot => self.farewell = Some(Farewell::Reboot),
             Request::LineTest { bytes } if matches!(self.work, Work::Nothing) => {
                 self.work = Work::LineTest { left: bytes, bytes };
+            }
+            Request::Sampling(sampling) if matches!(self.work, Work::Nothing) => {
+                self.sampling = sampling;
+                self.parts.rails.set(&sampling);
+            }
+            Request::WatchRails { millis } if matches!(self.work, Work::Nothing) => {
+                self.work = Work::Watch(Watch::new(millis));
             }
             Request::Echo(number) => self.event(&Event::Echo(number)),
             Request::Baud { baud } if matches!(self.work, Work::Nothing) => {
@@ -388,6 +409,17 @@ impl<'a, B: Board> Session<'a, B> {
                     self.work = Work::Nothing;
                 }
                 progress != Progress::Blocked
+            }
+            Work::Watch(watch) => {
+                if self.link.room() <= 3 {
+                    return false;
+                }
+                let Parts { rails, clock, .. } = &mut self.parts;
+                let did = watch.step(rails, clock, &mut self.link);
+                if did.is_none() {
+                    self.work = Work::Nothing;
+                }
+                did.unwrap_or(true)
             }
             Work::LineTest { left, bytes } => {
                 let room = self.link.room() > 2;

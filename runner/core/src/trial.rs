@@ -1,7 +1,8 @@
 //! The phases of one trial on the board.
 //!
-//! load → cold inference → golden vectors → warm up and calibrate → windows, each followed by the
-//! sending of its readings → accuracy pass → profile, where it is wanted. [`Trial::step`] does a bounded piece of that at a time,
+//! load → cold inference → golden vectors → idle, if there are power rails → warm up and calibrate →
+//! windows, each followed by the sending of its readings → accuracy pass → profile, where it is wanted.
+//! [`Trial::step`] does a bounded piece of that at a time,
 //! so that the session can look after the line in between; only what is announced by
 //! [`Event::Quiet`] takes longer.
 
@@ -15,6 +16,7 @@ use crate::board::{Board, Clock, Engine, Parts, Rails, Store, Vitals};
 use crate::detection::{Detection, Grid, MAX_BOXES};
 use crate::log::{info, warn};
 use crate::metric::{Classification, Regression, Tally};
+use crate::power::{self, Delivery};
 use crate::tensor::{self, Difference, Mismatch};
 use crate::window::{self, Pace};
 use core::fmt::{self, Display, Write};
@@ -24,7 +26,7 @@ use scalebench_wire::container::{Dataset, Golden, Label, LabelKind, boxes, value
 use scalebench_wire::frame::{Kind, crc32};
 use scalebench_wire::link::Link;
 use scalebench_wire::message::{
-    self, Calibrated, Checked, Event, Failure, Loaded, Metrics, Quality, Text, Window,
+    self, Calibrated, Checked, Event, Failure, Loaded, Metrics, Quality, Span, Text, When, Window,
 };
 
 /// The most windows of a trial.
@@ -42,6 +44,8 @@ const RESERVE: usize = 2;
 const SLICE_MS: u64 = 20;
 const LONGEST_LOAD_MS: u32 = 300_000;
 const WINDOW_TRIES: u8 = 3;
+/// Starting and stopping the rails takes no longer.
+const LONGEST_RAILS_MS: u32 = 4_000;
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +63,13 @@ enum Phase {
     Load,
     Cold,
     Check { vector: u32 },
+    Announce { rail: u8 },
+    Idle { since: Option<u64> },
+    SendIdle(Delivery),
     WarmUp,
     Measure { window: u8, tries: u8 },
     Send { window: u8, first: u32 },
-    SendPower { window: u8, rail: u8 },
+    SendPower { window: u8, delivery: Delivery },
     Accuracy { sample: u32 },
     Quality,
     Profile,
@@ -74,6 +81,7 @@ enum Phase {
 #[derive(Debug)]
 pub struct Trial {
     spec: message::Trial,
+    when: When,
     phase: Phase,
     /// The quiet phase was announced and waits for the line to be drained.
     settling: bool,
@@ -112,11 +120,12 @@ pub struct Surroundings<'a, B: Board> {
 impl Trial {
     /// A trial that has not begun. With `time_decoding` its windows hold the decoding of outputs into
     /// boxes, where the dataset is labelled with boxes. For `profile_ms`, unless zero, its operators are timed
-    /// one by one in the end.
+    /// one by one in the end. Power is sampled in the windows that `when` says.
     #[must_use]
-    pub fn new(spec: message::Trial, time_decoding: bool, profile_ms: u32) -> Self {
+    pub fn new(spec: message::Trial, time_decoding: bool, profile_ms: u32, when: When) -> Self {
         Self {
             spec,
+            when,
             phase: Phase::Load,
             settling: false,
             failure: None,
@@ -148,7 +157,11 @@ impl Trial {
     /// Whether readings are being sent, rather than taken.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.settling || matches!(self.phase, Phase::Send { .. } | Phase::SendPower { .. })
+        self.settling
+            || matches!(
+                self.phase,
+                Phase::Send { .. } | Phase::SendPower { .. } | Phase::SendIdle(_)
+            )
     }
 
     /// Does the next piece of work.
@@ -181,9 +194,10 @@ impl Trial {
         let typical_ms = (clock.micros(self.typical_ticks) / 1_000) as u32;
         match self.phase {
             Phase::Load => Some(LONGEST_LOAD_MS),
+            Phase::Idle { since: None } => Some(self.spec.schedule.window_ms + LONGEST_RAILS_MS),
             Phase::WarmUp => Some(4 * self.spec.schedule.warm_up_ms + 8 * typical_ms + 1_000),
             Phase::Measure { .. } => {
-                Some(3 * self.spec.schedule.window_ms + 4 * typical_ms + 1_000)
+                Some(3 * self.spec.schedule.window_ms + 4 * typical_ms + 1_000 + LONGEST_RAILS_MS)
             }
             Phase::Profile => Some(self.profile_ms.saturating_add(4 * typical_ms + 1_000)),
             Phase::Check { vector: 0 } | Phase::Accuracy { sample: 0 } if typical_ms > 200 => {
@@ -198,10 +212,27 @@ impl Trial {
             Phase::Load => self.load(around),
             Phase::Cold => self.cold(around),
             Phase::Check { vector } => self.check(around, vector),
+            Phase::Announce { rail } => {
+                self.announce(around, rail);
+                Ok(())
+            }
+            Phase::Idle { since } => {
+                if !self.idle(around, since) {
+                    return Progress::Blocked;
+                }
+                Ok(())
+            }
+            Phase::SendIdle(delivery) => {
+                self.send_idle(around, delivery);
+                Ok(())
+            }
             Phase::WarmUp => self.warm_up(around),
             Phase::Measure { window, tries } => self.measure(around, window, tries),
             Phase::Send { window, first } => self.send(around, window, first),
-            Phase::SendPower { window, rail } => self.send_power(around, window, rail),
+            Phase::SendPower { window, delivery } => {
+                self.send_power(around, window, delivery);
+                Ok(())
+            }
             Phase::Accuracy { sample } => self.accuracy(around, sample),
             Phase::Quality => self.quality(around),
             Phase::Profile => self.profile(around),
@@ -305,7 +336,7 @@ impl Trial {
         self.phase = if self.spec.golden.is_some() {
             Phase::Check { vector: 0 }
         } else {
-            Phase::WarmUp
+            Phase::Announce { rail: 0 }
         };
         Ok(())
     }
@@ -317,7 +348,7 @@ impl Trial {
     ) -> Result<(), Failure> {
         let Parts { store, engine, .. } = &mut *around.parts;
         let (Some(spec), Some(golden)) = (self.spec.golden, self.golden(store)?) else {
-            self.phase = Phase::WarmUp;
+            self.phase = Phase::Announce { rail: 0 };
             return Ok(());
         };
         self.put_golden(engine, &golden, vector)?;
@@ -364,9 +395,57 @@ impl Trial {
             if beyond > 0 {
                 return Err(Failure::Fidelity);
             }
-            self.phase = Phase::WarmUp;
+            self.phase = Phase::Announce { rail: 0 };
         }
         Ok(())
+    }
+
+    /// Describes the next rail; after the last, what they draw without work is measured.
+    fn announce<B: Board>(&mut self, around: &mut Surroundings<'_, B>, rail: u8) {
+        let any = self.when != When::Never;
+        self.phase = if any && power::announce(&around.parts.rails, rail, around.link) {
+            Phase::Announce { rail: rail + 1 }
+        } else if rail > 0 {
+            Phase::Idle { since: None }
+        } else {
+            Phase::WarmUp
+        };
+    }
+
+    /// Lets a window's time pass; `false` while it does.
+    fn idle<B: Board>(&mut self, around: &mut Surroundings<'_, B>, since: Option<u64>) -> bool {
+        let Parts { clock, rails, .. } = &mut *around.parts;
+        let Some(begin) = since else {
+            rails.start();
+            self.phase = Phase::Idle {
+                since: Some(clock.now()),
+            };
+            return true;
+        };
+        let end = clock.now();
+        if end - begin < clock.ticks_of_millis(self.spec.schedule.window_ms.into()) {
+            return false;
+        }
+        rails.stop();
+        self.phase = Phase::SendIdle(Delivery::new(Span::Idle { begin, end }));
+        true
+    }
+
+    fn send_idle<B: Board>(&mut self, around: &mut Surroundings<'_, B>, mut delivery: Delivery) {
+        let more = delivery.step(&mut around.parts.rails, around.link);
+        self.phase = if more {
+            Phase::SendIdle(delivery)
+        } else {
+            Phase::WarmUp
+        };
+    }
+
+    fn samples_power(&self, window: u8) -> bool {
+        match self.when {
+            When::Always => true,
+            When::Alternate => window.is_multiple_of(2),
+            _ => false,
+        }
     }
 
     fn warm_up<B: Board>(&mut self, around: &mut Surroundings<'_, B>) -> Result<(), Failure> {
@@ -429,6 +508,7 @@ impl Trial {
         tries: u8,
     ) -> Result<(), Failure> {
         let sample = self.prepare(around.parts, window.into())?;
+        let sampled = self.samples_power(window);
         let Parts {
             clock,
             engine,
@@ -436,14 +516,18 @@ impl Trial {
             rails,
             ..
         } = &mut *around.parts;
-        rails.start();
         let decoding = self.timed_decoding();
+        if sampled {
+            rails.start();
+        }
         let before = vitals.condition();
         let marks = window::measure(clock, self.pace, around.readings, || {
             infer(engine, decoding)
         });
         let after = vitals.condition();
-        rails.stop();
+        if sampled {
+            rails.stop();
+        }
         let marks = marks.map_err(engine_failure)?;
         let lasted = marks.end - marks.begin;
         if lasted < clock.ticks_of_millis(self.spec.schedule.window_ms.into())
@@ -487,7 +571,10 @@ impl Trial {
             .get(first as usize..self.readings)
             .unwrap_or(&[]);
         if rest.is_empty() {
-            self.phase = Phase::SendPower { window, rail: 0 };
+            self.phase = Phase::SendPower {
+                window,
+                delivery: Delivery::new(Span::Window(window)),
+            };
             return Ok(());
         }
         let rows = rest.iter().map(|&reading| [i64::from(reading)]);
@@ -503,30 +590,11 @@ impl Trial {
         &mut self,
         around: &mut Surroundings<'_, B>,
         window: u8,
-        rail: u8,
-    ) -> Result<(), Failure> {
-        let rails = &mut around.parts.rails;
-        let waiting = rails.waiting(rail);
-        if waiting > 0 {
-            let rows = (0..waiting)
-                .map_while(|at| rails.peek(rail, at))
-                .map(|reading| {
-                    [
-                        reading.ticks as i64,
-                        i64::from(reading.voltage),
-                        i64::from(reading.current),
-                    ]
-                });
-            let sent = send_rows(around.link, Kind::Power, &[rail], 0, rows, POWER);
-            rails.consume(rail, sent);
-            return Ok(());
-        }
-        if rails.rail(rail).is_some() {
-            self.phase = Phase::SendPower {
-                window,
-                rail: rail + 1,
-            };
-            return Ok(());
+        mut delivery: Delivery,
+    ) {
+        if self.samples_power(window) && delivery.step(&mut around.parts.rails, around.link) {
+            self.phase = Phase::SendPower { window, delivery };
+            return;
         }
         around.event(&Event::WindowSent {
             window,
@@ -540,7 +608,6 @@ impl Trial {
         } else {
             Phase::Accuracy { sample: 0 }
         };
-        Ok(())
     }
 
     fn accuracy<B: Board>(
@@ -838,7 +905,7 @@ impl<B: Board> Surroundings<'_, B> {
 }
 
 /// Sends one batch of as many `rows` as fit; returns how many.
-fn send_rows<const C: usize>(
+pub(crate) fn send_rows<const C: usize>(
     link: &mut Link,
     kind: Kind,
     prefix: &[u8],

@@ -6,6 +6,7 @@
 //! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds |
 //! | [`engine`] | tract, behind a [`quarantine`] that survives models which crash |
 //! | [`store`] | artefacts on disk, by hash |
+//! | [`rails`] | power sensors, each read by a thread of its own |
 //! | [`vitals`] | frequency, temperature, memory from `/sys` and `/proc` |
 //! | [`log`] | defmt frames, kept until the session sends them |
 //! | [`identity`] | what this board is |
@@ -23,6 +24,7 @@ pub mod log;
 pub mod mlperf;
 mod options;
 pub mod quarantine;
+pub mod rails;
 pub mod serial;
 pub mod store;
 pub mod trigger;
@@ -33,7 +35,7 @@ pub use options::main;
 /// Name of the hidden subcommand under which the host tool carries this runner.
 pub const SUBCOMMAND: &str = "__runner";
 
-use scalebench_core::board::{Board, NoRails};
+use scalebench_core::board::Board;
 
 /// A Linux board.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +46,7 @@ impl Board for Linux {
     type Line = serial::Serial;
     type Engine = engine::Tract;
     type Store = store::Folder;
-    type Rails = NoRails;
+    type Rails = rails::LinuxRails;
     type Log = log::Ring;
     type Vitals = vitals::Linux;
 }

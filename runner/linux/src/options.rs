@@ -1,10 +1,12 @@
 //! The command line.
 
 use crate::mlperf::{self, MlperfError, Task};
-use crate::{Linux, clock, engine, identity, init, knobs, log, quarantine, serial, store, vitals};
+use crate::{
+    Linux, clock, engine, identity, init, knobs, log, quarantine, rails, serial, store, vitals,
+};
 use clap::Parser;
 use scalebench_boards::{Board, Kind};
-use scalebench_core::board::{Clock as _, NoRails, Parts};
+use scalebench_core::board::{Clock as _, Parts};
 use scalebench_core::mlperf::kind::Kind as ModelId;
 use scalebench_core::session::{Farewell, Session};
 use std::ffi::OsString;
@@ -129,12 +131,17 @@ fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
         source,
     })?;
     let thermal = board.as_ref().map(|board| board.thermal.clone());
+    let rails = board.as_ref().map(rails::LinuxRails::of).transpose();
+    let rails = rails.unwrap_or_else(|error| {
+        eprintln!("scalebench-runner: {error}; no power is measured");
+        None
+    });
     let parts = Parts::<Linux> {
         clock: clock::Monotonic,
         line,
         engine: engine::Tract::new(quarantine::Quarantine::new(root)),
         store,
-        rails: NoRails,
+        rails: rails.unwrap_or_default(),
         log: log::Ring,
         vitals: vitals::Linux::new(&thermal.unwrap_or_default()),
     };

@@ -134,6 +134,36 @@ pub enum Request {
     /// Trials from now on end with inferences whose operators are timed one by one, for at least this many
     /// milliseconds; with zero, as at the start of a session, they do not.
     Profile(u32),
+    /// How trials after this one sample power.
+    Sampling(Sampling),
+    /// Sample power for this long, sending readings as they come; then one [`Event::Power`] a rail.
+    WatchRails {
+        /// Milliseconds.
+        millis: u32,
+    },
+}
+
+/// How power is sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// In which windows.
+    pub when: When,
+    /// Microseconds of one conversion; the nearest that the sensor has.
+    pub conversion_us: u32,
+    /// Conversions averaged into one reading; the nearest that the sensor has.
+    pub averages: u32,
+}
+
+/// In which windows power is sampled. Append-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum When {
+    /// In all.
+    Always,
+    /// In none.
+    Never,
+    /// In every other one, from the first: what sampling costs shows in the difference.
+    Alternate,
 }
 
 /// One variant to be measured on this board, and how.
@@ -269,6 +299,11 @@ pub enum Event {
         /// The sum, in ticks, the reading of the clock included.
         ticks: u64,
     },
+    /// How well that rail is read; follows [`Event::Rail`].
+    Accuracy(Accuracy),
+    /// All power readings of a rail in a span have been sent. In a trial, spans are the idle one before
+    /// the warm-up, and those windows that were sampled, each before its [`Event::WindowSent`].
+    Power(Power),
 }
 
 /// What the board's store says of an artefact. Append-only.
@@ -458,8 +493,82 @@ pub struct Rail {
     pub tolerance: f32,
 }
 
+/// How well a rail is read. Offsets are limits, noise is a standard deviation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    /// The rail's index.
+    pub rail: u8,
+    /// Largest offset of the voltage, in volts.
+    pub volts_offset: f32,
+    /// Largest offset of the current, in amperes.
+    pub amperes_offset: f32,
+    /// Noise of one reading of the current, in amperes.
+    pub amperes_noise: f32,
+    /// Share of the time during which the current is looked at: 0 for a glance, 1 for a sensor that
+    /// integrates without a gap.
+    pub coverage: f32,
+    /// From one reading to the next, in ticks.
+    pub interval_ticks: u64,
+    /// A reading tells about the board this many ticks before its time.
+    pub age_ticks: u64,
+    /// Times of readings count in units of 2^this ticks.
+    pub unit_log2: u8,
+}
+
+/// Power readings of one rail in one span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Power {
+    /// The rail's index.
+    pub rail: u8,
+    /// What was going on.
+    pub span: Span,
+    /// Readings sent.
+    pub readings: u32,
+    /// Readings that the sensor had, but that nobody fetched in time.
+    pub missed: u32,
+    /// Why there are no more.
+    pub fault: Option<RailFault>,
+}
+
+/// What was going on while power was sampled. Append-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Span {
+    /// The model was loaded, and nothing was done between these ticks.
+    Idle {
+        /// First mark.
+        begin: u64,
+        /// Second mark.
+        end: u64,
+    },
+    /// A window of this number.
+    Window(u8),
+    /// [`Request::WatchRails`].
+    Watch,
+}
+
+/// Why a rail cannot be read. Append-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum RailFault {
+    /// The sensor does not acknowledge.
+    NoAcknowledge,
+    /// The bus is stuck.
+    Bus,
+    /// The current is beyond the sensor's range.
+    Saturated,
+    /// The sensor answers, but has nothing new.
+    Frozen,
+    /// Readings came faster than there was room for them.
+    Overrun,
+    /// Something else answers where the sensor should.
+    Stranger,
+    /// The system does not let it be read.
+    Unreadable,
+}
+
 /// How an energy figure came about. Append-only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Tier {
     /// There is none.
@@ -470,6 +579,8 @@ pub enum Tier {
     BoardRail,
     /// A meter beside the board.
     ExternalMeter,
+    /// A model in the processor or its firmware, asked for by the board file.
+    Estimated,
 }
 
 #[cfg(test)]

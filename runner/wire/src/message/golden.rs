@@ -204,6 +204,10 @@ golden!(request: Request {
     Request::PowerOff => Request::PowerOff, ["0a"];
     Request::Reboot => Request::Reboot, ["0b"];
     Request::Profile(_) => Request::Profile(500), ["0c", "f4 03"];
+    Request::Sampling(_) =>
+        Request::Sampling(Sampling { when: When::Alternate, conversion_us: 140, averages: 4 }),
+        ["0d", "02", "8c 01", "04"];
+    Request::WatchRails { millis: _ } => Request::WatchRails { millis: 300 }, ["0e", "ac 02"];
 });
 
 golden!(event: Event {
@@ -270,6 +274,52 @@ golden!(event: Event {
     Event::Profiled { inferences: _ } => Event::Profiled { inferences: 300 }, ["0f", "ac 02"];
     Event::Operator { operator: _, ticks: _ } =>
         Event::Operator { operator: 7, ticks: 300 }, ["10", "07", "ac 02"];
+    Event::Accuracy(_) =>
+        Event::Accuracy(Accuracy {
+            rail: 1,
+            volts_offset: 0.5,
+            amperes_offset: 0.25,
+            amperes_noise: 1.0,
+            coverage: 0.5,
+            interval_ticks: 300,
+            age_ticks: 128,
+            unit_log2: 10,
+        }),
+        [
+            "11", "01", "00 00 00 3f", "00 00 80 3e", "00 00 80 3f", "00 00 00 3f",
+            "ac 02", "80 01", "0a",
+        ];
+    Event::Power(_) =>
+        Event::Power(Power {
+            rail: 1,
+            span: Span::Idle { begin: 128, end: 300 },
+            readings: 7,
+            missed: 2,
+            fault: Some(RailFault::Frozen),
+        }),
+        ["12", "01", "00 80 01 ac 02", "07", "02", "01 03"];
+});
+
+golden!(when: When {
+    When::Always => When::Always, ["00"];
+    When::Never => When::Never, ["01"];
+    When::Alternate => When::Alternate, ["02"];
+});
+
+golden!(span: Span {
+    Span::Idle { begin: _, end: _ } => Span::Idle { begin: 1, end: 2 }, ["00", "01", "02"];
+    Span::Window(_) => Span::Window(3), ["01", "03"];
+    Span::Watch => Span::Watch, ["02"];
+});
+
+golden!(rail_fault: RailFault {
+    RailFault::NoAcknowledge => RailFault::NoAcknowledge, ["00"];
+    RailFault::Bus => RailFault::Bus, ["01"];
+    RailFault::Saturated => RailFault::Saturated, ["02"];
+    RailFault::Frozen => RailFault::Frozen, ["03"];
+    RailFault::Overrun => RailFault::Overrun, ["04"];
+    RailFault::Stranger => RailFault::Stranger, ["05"];
+    RailFault::Unreadable => RailFault::Unreadable, ["06"];
 });
 
 golden!(artefact_state: ArtefactState {
@@ -309,6 +359,7 @@ golden!(tier: Tier {
     Tier::Simulated => Tier::Simulated, ["01"];
     Tier::BoardRail => Tier::BoardRail, ["02"];
     Tier::ExternalMeter => Tier::ExternalMeter, ["03"];
+    Tier::Estimated => Tier::Estimated, ["04"];
 });
 
 largest!(the_largest_hello_fits: Hello {
@@ -356,6 +407,12 @@ largest!(the_largest_request_fits: Request {
     Request::PowerOff => Request::PowerOff;
     Request::Reboot => Request::Reboot;
     Request::Profile(_) => Request::Profile(u32::MAX);
+    Request::Sampling(_) => Request::Sampling(Sampling {
+        when: When::Alternate,
+        conversion_us: u32::MAX,
+        averages: u32::MAX,
+    });
+    Request::WatchRails { millis: _ } => Request::WatchRails { millis: u32::MAX };
 });
 
 largest!(the_largest_event_fits: Event {
@@ -427,6 +484,23 @@ largest!(the_largest_event_fits: Event {
     Event::Profiled { inferences: _ } => Event::Profiled { inferences: u32::MAX };
     Event::Operator { operator: _, ticks: _ } =>
         Event::Operator { operator: u32::MAX, ticks: u64::MAX };
+    Event::Accuracy(_) => Event::Accuracy(Accuracy {
+        rail: u8::MAX,
+        volts_offset: f32::MAX,
+        amperes_offset: f32::MAX,
+        amperes_noise: f32::MAX,
+        coverage: f32::MAX,
+        interval_ticks: u64::MAX,
+        age_ticks: u64::MAX,
+        unit_log2: u8::MAX,
+    });
+    Event::Power(_) => Event::Power(Power {
+        rail: u8::MAX,
+        span: Span::Idle { begin: u64::MAX, end: u64::MAX },
+        readings: u32::MAX,
+        missed: u32::MAX,
+        fault: Some(RailFault::Unreadable),
+    });
 });
 
 /// Reads `body`; what was read must survive another trip.
