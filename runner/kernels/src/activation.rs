@@ -8,9 +8,11 @@ use crate::error::Error;
 use crate::fixed::inverse_square_root;
 use crate::requant::{Multiplier, divide_by_power_of_two};
 
+mod lanes;
 mod real;
 mod sigmoid;
 
+pub(crate) use lanes::exp;
 pub use real::Function;
 pub use sigmoid::Sigmoid;
 

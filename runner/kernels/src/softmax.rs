@@ -1,5 +1,6 @@
 //! SOFTMAX and LOG_SOFTMAX along the innermost axis.
 
+use crate::activation::exp;
 use crate::element::{Byte, Element, Quantisation};
 use crate::error::{Error, Operand, exactly};
 use crate::fixed::{exp_of_negative, reciprocal};
@@ -134,11 +135,10 @@ impl WideSoftmax {
 pub fn real(beta: f32, depth: usize, x: &[f32], out: &mut [f32]) -> Result<(), Error> {
     for (x, out) in rows(depth, x, out)? {
         let greatest = x.iter().copied().fold(f32::MIN, f32::max);
-        let mut sum = 0.0;
         for (out, &x) in out.iter_mut().zip(x) {
-            *out = libm::expf((x - greatest) * beta);
-            sum += *out;
+            *out = exp((x - greatest) * beta);
         }
+        let sum: f32 = out.iter().sum();
         out.iter_mut().for_each(|out| *out /= sum);
     }
     Ok(())

@@ -59,9 +59,15 @@ pub(super) fn unary(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Lo
     output.expect(input.dtype)?;
     let function = function(operator)?;
     match input.dtype {
-        DType::F32 => Ok(each(&input, &output, "float function", move |x: f32| {
-            function.apply(x)
-        })),
+        DType::F32 => {
+            let isa = cx.isa;
+            let path = "float function";
+            let step = Step::new(path, [input.tensor], output.tensor, move |io| {
+                let (x, out) = io.unary();
+                Ok(function.run(isa, x, out)?)
+            });
+            Ok(Lowered::step(input.shape.to_vec(), step))
+        }
         DType::I8 => {
             let table = match (operator.code, input.quantisation()?, output.quantisation()?) {
                 (B::RSQRT, from, to) => {
