@@ -5,6 +5,7 @@ use scalebench::receiver::{Delivery, Receiver};
 use scalebench_boards::Board;
 use scalebench_tests::emulator::Machine;
 use scalebench_tests::lab::{Guarded, said, scalebench, until};
+use scalebench_tests::mlperf::write_garments;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,6 +128,56 @@ fn an_image_for_aarch64_boots_is_benched_and_switches_off() {
 #[ignore = "needs QEMU, stock kernels and a cross compiler: CI runs it"]
 fn an_image_for_armv7_boots_is_benched_and_switches_off() {
     benched_and_switched_off("qemu-virt-armv7");
+}
+
+#[test]
+#[ignore = "needs QEMU, stock kernels and a cross compiler: CI runs it"]
+fn an_image_can_be_mlperf_tiny_firmware() {
+    let board = scalebench_boards::load("qemu-virt-aarch64").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let model = write_garments(dir.path(), 10);
+    let task = |command: &mut std::process::Command| {
+        command.args(["--model-id", "ic01"]);
+        said(command)
+    };
+    let folder = dir.path().join("image");
+    let mut image = scalebench(&["image", "--board", &board.name, "--mlperf-tiny"]);
+    let made = task(image.arg(&model).arg("-o").arg(&folder));
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let machine = Machine::start(
+        &board,
+        Some(&folder.join("scalebench.cpio")),
+        &scalebench::image::command_line(&board),
+        dir.path(),
+    );
+    let measure = || {
+        let mut command = scalebench(&["mlperf-tiny", "--window", "200ms", "--json", "--data"]);
+        command.arg(dir.path()).env("XDG_CACHE_HOME", dir.path());
+        command
+    };
+    let on_board = dir.path().join("on-board");
+    let mut command = measure();
+    command
+        .arg("--port")
+        .arg(machine.port())
+        .arg("--output")
+        .arg(&on_board);
+    let there = said(&mut command);
+    let mut command = measure();
+    command
+        .arg("--model")
+        .arg(&model)
+        .arg("--output")
+        .arg(dir.path().join("here"));
+    let here = task(&mut command);
+    let quality = [there, here].map(|said| {
+        assert_eq!(said.code, Some(0), "{said:?}");
+        serde_json::from_str::<Value>(&said.out).unwrap()["trials"][0]["quality"].clone()
+    });
+    assert_eq!(quality[0]["samples"], 10);
+    assert_eq!(quality[0], quality[1], "the same scores to the last digit");
+    let file = fs::read_to_string(on_board.join("run.json")).unwrap();
+    assert!(file.contains("\"emulated\": true"), "{file}");
 }
 
 #[test]
