@@ -9,7 +9,9 @@ use tract_tflite::tflite::{ActivationFunctionType, Padding};
 use crate::DType;
 use crate::graph::Operator;
 use crate::lower::argument::{Argument, broken, unsupported};
-use crate::lower::scheme::{activation, channelwise, clamp, float_bias, integer_bias, wide_bias};
+use crate::lower::scheme::{
+    activation, channelwise, clamp, float_bias, integer_bias, weight_scales, wide_bias,
+};
 use crate::lower::{Lowered, Lowering, Refusal};
 use crate::step::{Step, aligned, cut};
 
@@ -111,7 +113,7 @@ pub(super) fn transpose_conv(
         (DType::I8, DType::I8, DType::I8) => quantised::<i8>(&transposed)?,
         (DType::U8, DType::U8, DType::U8) => quantised::<u8>(&transposed)?,
         (DType::I16, DType::I8, DType::I16) => words(&transposed)?,
-        (DType::F32, DType::F32, DType::F32) => float(&transposed)?,
+        (DType::F32, DType::F32 | DType::I8, DType::F32) => float(&transposed)?,
         (a, b, c) => return unsupported(format!("{a} inputs and {b} weights to {c}")),
     };
     let taps = (tall * broad * depth) as u64;
@@ -209,7 +211,17 @@ fn float(transposed: &Transposed<'_>) -> Result<Step, Refusal> {
         output,
     } = transposed;
     let window = *window;
-    let weights = filter.floats()?;
+    // Weights of a dynamic-range model are taken for what they stand for, once: the activations stay as they are.
+    let weights = if filter.dtype == DType::I8 {
+        let taps = filter.elements() / filter.shape[0];
+        let bytes = constant::<i8>(filter)?;
+        let channels = bytes.chunks(taps).zip(weight_scales(filter, 0)?);
+        channels
+            .flat_map(|(own, scale)| own.iter().map(move |&weight| f32::from(weight) * scale))
+            .collect()
+    } else {
+        filter.floats()?
+    };
     let bias = float_bias(*bias, window.input[3])?;
     let clamp = clamp(*fused);
     let path = "float transposed convolution";
