@@ -458,6 +458,8 @@ fn energy_comes_from_an_external_meter() {
         total.len() == 5 && text.contains("Median energy cost is "),
         "{text}"
     );
+    let shown = said(scalebench(&["show"]).arg(&run));
+    assert!(shown.out.contains("external meter"), "{shown:?}");
     fs::write(&csv, recording(&windows[..4])).unwrap();
     let refused = add();
     assert_eq!(refused.code, Some(2), "{refused:?}");

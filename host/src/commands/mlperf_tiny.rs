@@ -10,7 +10,7 @@ use scalebench::mlperf::board::{Board, Meeting};
 use scalebench::mlperf::dataset::Dataset;
 use scalebench::mlperf::line::{Line, Records};
 use scalebench::mlperf::measure::{self, MeasureError};
-use scalebench::mlperf::meter::Recording;
+use scalebench::mlperf::meter::{self, Recording};
 use scalebench::mlperf::record::{self, Measured, ModelFile};
 use scalebench::plan::File;
 use scalebench::port::Port;
@@ -134,18 +134,19 @@ fn measure(
 }
 
 /// Reads the recording of a run's windows and adds their energy to the run.
-fn add_energy(run: &Path, meter: &Path) -> Result<ExitCode> {
+fn add_energy(run: &Path, recording: &Path) -> Result<ExitCode> {
     let folder = RunFolder::open(run)?;
     let mut file = folder.load()?;
-    let windows = file.results.trials.first().map(|trial| &trial.windows);
-    let (Some(mlperf), Some(windows)) = (&mut file.mlperf_tiny, windows) else {
+    let (Some(mlperf), Some(trial)) = (&mut file.mlperf_tiny, file.results.trials.first_mut())
+    else {
         return Err(Wrong(format!(
             "{} was not measured over MLPerf Tiny's protocol: name a run of --mode energy",
             run.display()
         ))
         .into());
     };
-    mlperf.energy = Recording::open(meter)?.energies(windows)?;
+    mlperf.energy = Recording::open(recording)?.energies(&trial.windows)?;
+    trial.energy = meter::energy(&mlperf.energy);
     result(&folder, "energy", &record::energy_text(&mlperf.energy))?;
     out::line(mlperf.remark())?;
     folder.save(&file)?;

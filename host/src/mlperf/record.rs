@@ -433,6 +433,7 @@ mod tests {
         let windows = [2.0, 3.0, 4.0].map(|joules| WindowEnergy {
             seconds: 10.5,
             joules,
+            peak_w: 1.0,
             inferences: 100,
         });
         let text = energy_text(&windows);
