@@ -299,7 +299,7 @@ impl Trial {
         engine
             .load(model, self.spec.memory_bytes)
             .map_err(engine_failure)?;
-        let ticks = clock.now() - begin;
+        let ticks = clock.now().wrapping_sub(begin);
         let bytes = |tensors: &dyn Fn(usize) -> Option<usize>| {
             (0..)
                 .map_while(tensors)
@@ -330,7 +330,7 @@ impl Trial {
         let Parts { clock, engine, .. } = &mut *around.parts;
         let begin = clock.now();
         engine.infer().map_err(engine_failure)?;
-        let ticks = clock.now() - begin;
+        let ticks = clock.now().wrapping_sub(begin);
         self.typical_ticks = ticks.max(1);
         around.event(&Event::Cold { ticks });
         self.phase = if self.spec.golden.is_some() {
@@ -462,12 +462,13 @@ impl Trial {
         loop {
             let marks = window::measure(clock, pace, &mut [], || infer(engine, decoding))
                 .map_err(engine_failure)?;
-            self.typical_ticks = ((marks.end - marks.begin) / u64::from(pace.inferences)).max(1);
-            if clock.now() - begin >= wanted {
+            let lasted = marks.end.wrapping_sub(marks.begin);
+            self.typical_ticks = (lasted / u64::from(pace.inferences)).max(1);
+            if clock.now().wrapping_sub(begin) >= wanted {
                 break;
             }
             pace.inferences = pace.inferences.saturating_mul(2);
-            let left = wanted.saturating_sub(clock.now() - begin) / self.typical_ticks;
+            let left = wanted.saturating_sub(clock.now().wrapping_sub(begin)) / self.typical_ticks;
             pace.inferences = pace
                 .inferences
                 .min(u32::try_from(left).unwrap_or(u32::MAX))
@@ -529,7 +530,8 @@ impl Trial {
             rails.stop();
         }
         let marks = marks.map_err(engine_failure)?;
-        let lasted = marks.end - marks.begin;
+        // Of a clock that has jumped the host tells by the order of the marks.
+        let lasted = marks.end.wrapping_sub(marks.begin);
         if lasted < clock.ticks_of_millis(self.spec.schedule.window_ms.into())
             && tries < WINDOW_TRIES
         {
@@ -628,7 +630,10 @@ impl Trial {
         let samples = self.samples(&dataset);
         let slice = clock.ticks_of_millis(SLICE_MS);
         let begin = clock.now();
-        while sample < samples && clock.now() - begin < slice && self.outcomes.len() < 512 {
+        while sample < samples
+            && clock.now().wrapping_sub(begin) < slice
+            && self.outcomes.len() < 512
+        {
             self.put_sample(engine, &dataset, sample)?;
             engine.infer().map_err(engine_failure)?;
             let crc = output_crc(engine);
@@ -755,7 +760,7 @@ impl Trial {
         let wanted = clock.ticks_of_millis(self.profile_ms.into());
         let begin = clock.now();
         let mut inferences = 0;
-        while inferences == 0 || clock.now() - begin < wanted {
+        while inferences == 0 || clock.now().wrapping_sub(begin) < wanted {
             engine
                 .profile(&mut || clock.now())
                 .map_err(engine_failure)?;

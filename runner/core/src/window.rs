@@ -85,7 +85,9 @@ pub fn measure<C: Clock, E>(
         if until_kept == 0 {
             until_kept = pace.stride;
             if let Some(slot) = slots.next() {
-                *slot = u32::try_from((end - start) >> pace.unit_log2).unwrap_or(u32::MAX);
+                // A clock that jumps back must not end the window.
+                let ticks = end.wrapping_sub(start);
+                *slot = u32::try_from(ticks >> pace.unit_log2).unwrap_or(u32::MAX);
                 kept += 1;
             }
         }
