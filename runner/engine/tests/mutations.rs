@@ -108,3 +108,10 @@ fn mutations_are_refused_or_run() {
         "{ran} ran, {refused} were refused"
     );
 }
+
+#[test]
+fn tensors_of_unlike_ranks_are_not_joined() {
+    let model = include_bytes!("broken/pack-of-unlike-ranks.tflite");
+    let error = Model::load(model, &Limits::default()).unwrap_err();
+    assert!(error.to_string().contains("joined with"), "{error}");
+}

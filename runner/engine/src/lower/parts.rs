@@ -49,12 +49,12 @@ pub(super) fn join(cx: &Lowering<'_, '_>, operator: &Operator<'_>) -> Result<Low
     let mut shape = shape_of(&first);
     shape[at] = 0;
     for input in &inputs {
-        let own = shape_of(input);
-        let fits = own.len() == shape.len()
-            && (0..own.len()).all(|axis| axis == at || own[axis] == shape[axis]);
-        if !fits {
-            return broken(format!("{:?} joined with {:?}", input.shape, first.shape));
-        }
+        let own = (input.shape.len() == first.shape.len()).then(|| shape_of(input));
+        let own = own
+            .filter(|own| (0..own.len()).all(|axis| axis == at || own[axis] == shape[axis]))
+            .ok_or_else(|| {
+                Refusal::Broken(format!("{:?} joined with {:?}", input.shape, first.shape))
+            })?;
         shape[at] += own[at];
     }
     let size = output.dtype.size();
