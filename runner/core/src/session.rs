@@ -291,9 +291,9 @@ impl<'a, B: Board> Session<'a, B> {
             };
             match kind {
                 Kind::Chunk => {
-                    let kept = matches!(self.work, Work::Upload) && self.parts.store.append(body);
-                    if !kept && matches!(self.work, Work::Upload) {
-                        self.commit();
+                    // What cannot be kept is told when the host asks: it does not listen before.
+                    if matches!(self.work, Work::Upload) {
+                        self.parts.store.append(body);
                     }
                 }
                 Kind::Request => match postcard::from_bytes(body) {
