@@ -19,7 +19,7 @@ use crate::graph::Graph;
 use crate::lower::Program;
 use crate::operator::{KernelOp, Planned};
 use crate::step::{Fault, Io, MOST};
-use crate::tensor::AlignedBytes;
+use crate::tensor::{AlignedBytes, bytes};
 use crate::{Limits, LoadError, RunError};
 
 type TypedNode = Node<TypedFact, Box<dyn TypedOp>>;
@@ -412,7 +412,7 @@ fn execute(
             Some(&Planned(region)) => rest
                 .get(region)
                 .ok_or(Fault::Value("an input in memory that is being written"))?,
-            None => value.as_bytes(),
+            None => bytes(value),
         };
     }
     let outputs = place.values.len();

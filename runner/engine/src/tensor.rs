@@ -107,9 +107,12 @@ impl TensorInfo {
     }
 }
 
-/// Zeroed bytes on a cache-line boundary, so that any element type may be viewed in them.
+/// Zeroed bytes on a cache-line boundary, so that any element type may be viewed in them, be they none.
 #[derive(Debug)]
-pub(crate) struct AlignedBytes(Tensor);
+pub(crate) struct AlignedBytes {
+    memory: Tensor,
+    len: usize,
+}
 
 impl AlignedBytes {
     /// Boundary the first byte lies on.
@@ -117,18 +120,29 @@ impl AlignedBytes {
 
     /// `len` zero bytes. `None` if the allocator refuses.
     pub(crate) fn zeroed(len: usize) -> Option<Self> {
-        Tensor::zero_aligned_dt(DatumType::U8, &[len], Self::ALIGNMENT)
-            .ok()
-            .map(Self)
+        // The address of no memory at all is on no boundary.
+        let memory = Tensor::zero_aligned_dt(DatumType::U8, &[len.max(1)], Self::ALIGNMENT).ok()?;
+        Some(Self { memory, len })
     }
 
     /// The bytes.
+    #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        &self.memory.as_bytes()[..self.len]
     }
 
     /// The bytes, to be written.
+    #[inline]
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        self.0.as_bytes_mut()
+        &mut self.memory.as_bytes_mut()[..self.len]
+    }
+}
+
+/// The bytes of a tensor, on a boundary for any element type even if they are none.
+#[inline]
+pub(crate) fn bytes(tensor: &Tensor) -> &[u8] {
+    match tensor.as_bytes() {
+        [] => bytemuck::cast_slice::<u64, u8>(&[]),
+        bytes => bytes,
     }
 }

@@ -115,3 +115,11 @@ fn tensors_of_unlike_ranks_are_not_joined() {
     let error = Model::load(model, &Limits::default()).unwrap_err();
     assert!(error.to_string().contains("joined with"), "{error}");
 }
+
+#[test]
+fn functions_of_nothing_answer_nothing() {
+    let model = include_bytes!("broken/sine-of-nothing.tflite");
+    let mut model = Model::load(model, &Limits::default()).unwrap();
+    model.run().unwrap();
+    assert!(model.output(0).is_empty());
+}
