@@ -9,6 +9,7 @@ use crate::stats::regression::Estimate;
 use crate::store::RunFile;
 use crate::units;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The analysis of all families of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct FamilyAnalysis {
     pub variants: Vec<Measured>,
     /// Names of those that nothing beats in latency and quality.
     pub front: Vec<String>,
+    /// Names of those that nothing beats in energy and quality; empty where no energy was measured.
+    #[serde(default)]
+    pub energy_front: Vec<String>,
     /// The steps along the front of latency.
     pub steps: Vec<Step>,
     /// The variant where more latency stops paying.
@@ -54,6 +58,10 @@ impl Analysis {
                     .iter()
                     .map(|one| one.name())
                     .collect(),
+                energy_front: front(&variants, &[Cost::Energy])
+                    .iter()
+                    .map(|one| one.name())
+                    .collect(),
                 steps: steps(&variants, Cost::Latency),
                 knee: knee(&variants, Cost::Latency).map(Measured::name),
                 fits: fits(&variants),
@@ -76,6 +84,18 @@ impl FamilyAnalysis {
             said.push(format!(
                 "not beaten in latency and quality: {}",
                 self.front.join(", ")
+            ));
+        }
+        let tiers: BTreeSet<&str> = self
+            .variants
+            .iter()
+            .filter_map(|one| one.energy_tier.as_deref())
+            .collect();
+        if !self.energy_front.is_empty() {
+            said.push(format!(
+                "not beaten in energy ({}) and quality: {}",
+                tiers.into_iter().collect::<Vec<_>>().join(", "),
+                self.energy_front.join(", ")
             ));
         }
         if let Some(knee) = &self.knee {

@@ -497,6 +497,9 @@ pub(crate) struct PickArgs {
     /// Most peak memory, such as 2MiB
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     pub(crate) max_memory: Option<f64>,
+    /// Most energy of an inference, idle power included, such as 5mJ; only where it was measured
+    #[arg(long, value_name = "ENERGY", value_parser = quantity::energy)]
+    pub(crate) max_energy: Option<f64>,
     /// Most bytes of the model file, such as 64KiB
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     pub(crate) max_bytes: Option<f64>,

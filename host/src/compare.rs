@@ -56,6 +56,8 @@ pub enum Of {
     Quality,
     /// Peak memory.
     Memory,
+    /// Energy of an inference.
+    Energy,
 }
 
 /// One figure of one variant, before and after.
@@ -71,7 +73,7 @@ pub struct Judged {
     pub before: f64,
     /// After.
     pub after: f64,
-    /// The change: relative for latency and memory, absolute for quality.
+    /// The change: relative for latency, memory and energy, absolute for quality.
     pub change: Figure,
     /// What a change must exceed, in the same terms.
     pub threshold: f64,
@@ -182,9 +184,14 @@ pub fn compare_measured(before: &[Measured], after: &[Measured], threshold: f64)
     for a in before {
         if let Some(b) = same(a, after) {
             judged.extend(
-                [latency(a, b, threshold), quality(a, b), memory(a, b)]
-                    .into_iter()
-                    .flatten(),
+                [
+                    latency(a, b, threshold),
+                    quality(a, b),
+                    memory(a, b),
+                    energy(a, b, threshold),
+                ]
+                .into_iter()
+                .flatten(),
             );
         }
     }
@@ -318,6 +325,41 @@ fn memory(a: &Measured, b: &Measured) -> Option<Judged> {
     })
 }
 
+/// Only where both figures are worth the same. The uncertainties count as independent: what a rail's shunt is
+/// off by is the same in two runs of one board, so this tells too little rather than too much.
+fn energy(a: &Measured, b: &Measured, threshold: f64) -> Option<Judged> {
+    let (from, to) = (a.costs.get(&Cost::Energy)?, b.costs.get(&Cost::Energy)?);
+    if a.energy_tier != b.energy_tier || from.value <= 0.0 {
+        return None;
+    }
+    let ratio = to.value / from.value;
+    let change = ratio - 1.0;
+    let error = (from.error()? / from.value).hypot(to.error()? / to.value) * ratio.abs();
+    let interval = Interval {
+        low: change - 1.96 * error,
+        high: change + 1.96 * error,
+    };
+    let verdict = match interval {
+        Interval { low, high } if low > threshold || high < -threshold => direction(-change),
+        Interval { low, high } if low > -threshold && high < threshold => Verdict::Same,
+        _ => Verdict::CannotTell,
+    };
+    Some(Judged {
+        name: label(a),
+        of: Of::Energy,
+        metric: a.metric,
+        before: from.value,
+        after: to.value,
+        change: Figure {
+            value: change,
+            interval: Some(interval),
+        },
+        threshold,
+        p: (error > 0.0).then(|| 2.0 * Normal::standard().cdf(-(change / error).abs())),
+        verdict,
+    })
+}
+
 fn direction(gain: f64) -> Verdict {
     if gain > 0.0 {
         Verdict::Better
@@ -330,7 +372,7 @@ fn direction(gain: f64) -> Verdict {
 mod tests {
     use super::*;
     use crate::example;
-    use crate::scaling::tests::{Noise, variant};
+    use crate::scaling::tests::{Noise, drawing, variant};
 
     /// Ten variants whose latencies are `factor` times what they should be, each run with an offset.
     fn run(factor: f64, window_noise: f64, run_noise: f64, random: &mut Noise) -> Vec<Measured> {
@@ -390,6 +432,27 @@ mod tests {
         println!("power: {powers:?}");
         assert!(powers[4].1 >= 0.8, "{powers:?}");
         assert!(powers.is_sorted_by(|a, b| a.1 <= b.1), "{powers:?}");
+    }
+
+    #[test]
+    fn energies_are_compared_where_they_are_worth_the_same() {
+        let mut random = Noise::new(3);
+        let one = variant("v", 1.0, 0.8, 0.01, &mut random);
+        let judged = |before: f64, after: f64, share: f64, tier: &str| {
+            let a = [drawing(one.clone(), before, share, "board rail")];
+            let b = [drawing(one.clone(), after, share, tier)];
+            let comparison = compare_measured(&a, &b, 0.05);
+            let energy = comparison.judged.iter().find(|one| one.of == Of::Energy);
+            energy.map(|energy| energy.verdict)
+        };
+        assert_eq!(judged(1.0, 1.5, 0.02, "board rail"), Some(Verdict::Worse));
+        assert_eq!(judged(1.0, 0.5, 0.02, "board rail"), Some(Verdict::Better));
+        assert_eq!(judged(1.0, 1.01, 0.01, "board rail"), Some(Verdict::Same));
+        assert_eq!(
+            judged(1.0, 1.1, 0.2, "board rail"),
+            Some(Verdict::CannotTell)
+        );
+        assert_eq!(judged(1.0, 1.5, 0.02, "simulated"), None);
     }
 
     #[test]

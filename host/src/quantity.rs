@@ -32,6 +32,21 @@ pub fn bytes(text: &str) -> Result<f64, String> {
     quantity(text, &units, "a size such as 64KiB, 2MiB or 500kB")
 }
 
+/// Joules of an energy such as `5mJ`.
+///
+/// # Errors
+/// A sentence that says what would be understood.
+pub fn energy(text: &str) -> Result<f64, String> {
+    let units = [
+        ("nJ", 1e-9),
+        ("uJ", 1e-6),
+        ("µJ", 1e-6),
+        ("mJ", 1e-3),
+        ("J", 1.0),
+    ];
+    quantity(text, &units, "an energy such as 300uJ, 5mJ or 1.5J")
+}
+
 /// A count such as `300k`.
 ///
 /// # Errors
@@ -80,6 +95,8 @@ mod tests {
         assert_eq!(bytes("2MiB"), Ok(2_097_152.0));
         assert_eq!(bytes("12B"), Ok(12.0));
         assert_eq!(count("300k"), Ok(300e3));
+        assert_eq!(energy("1.5J"), Ok(1.5));
+        assert_eq!(energy("300 uJ"), Ok(300.0 * 1e-6));
         assert_eq!(share("2%"), Ok(0.02));
     }
 

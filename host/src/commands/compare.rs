@@ -143,6 +143,7 @@ fn of(one: &Judged) -> &'static str {
         Of::Latency => "latency",
         Of::Quality => units::metric_name(one.metric),
         Of::Memory => "memory",
+        Of::Energy => "energy",
     }
 }
 
@@ -151,19 +152,20 @@ fn value(one: &Judged, value: f64) -> String {
         Of::Latency => units::time(value),
         Of::Quality => units::quality(one.metric, value),
         Of::Memory => units::bytes(value.round() as u64),
+        Of::Energy => units::energy(value),
     }
 }
 
 fn threshold(one: &Judged) -> String {
     match one.of {
         Of::Quality => "its interval".to_owned(),
-        Of::Latency | Of::Memory => format!("{:.1} %", one.threshold * 100.0),
+        Of::Latency | Of::Memory | Of::Energy => format!("{:.1} %", one.threshold * 100.0),
     }
 }
 
 fn change(one: &Judged) -> String {
     match one.of {
-        Of::Latency => relative(one.change),
+        Of::Latency | Of::Energy => relative(one.change),
         // Of next to nothing a share says nothing.
         Of::Memory => {
             let by = one.after - one.before;

@@ -49,6 +49,7 @@ pub(crate) fn pick(args: &PickArgs) -> Result<ExitCode> {
     let costs = [
         (Cost::Latency, args.max_latency),
         (Cost::Memory, args.max_memory),
+        (Cost::Energy, args.max_energy),
         (Cost::Bytes, args.max_bytes),
         (Cost::Macs, args.max_macs),
     ];
@@ -146,13 +147,9 @@ fn none(name: &str, nearest: &Choice<'_>) -> String {
 }
 
 fn figures(one: &Measured) -> String {
-    let cost = |cost: Cost| {
-        one.cost(cost)
-            .map(|value| format!("{} {}", cost.shown(value), cost.word()))
-    };
-    let costs: Vec<String> = [Cost::Latency, Cost::Bytes, Cost::Memory]
+    let costs: Vec<String> = [Cost::Latency, Cost::Bytes, Cost::Memory, Cost::Energy]
         .into_iter()
-        .filter_map(cost)
+        .filter_map(|cost| one.shown(cost))
         .collect();
     format!("{}, {}", quality(one), costs.join(", "))
 }

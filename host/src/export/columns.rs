@@ -1,7 +1,7 @@
 //! The columns of a trial. CSV, JSON and Parquet have the same ones, so they cannot disagree.
 
 use super::Row;
-use crate::results::{Latency, QualityResult, Status};
+use crate::results::{Energy, Latency, QualityResult, Status};
 use crate::stats::Percentile;
 
 /// What a column's cells hold, and how they are had; `None` where a trial has no such figure.
@@ -89,6 +89,20 @@ pub const TRIAL: &[Column] = &[
     whole("peak_bytes", |row| {
         i64::try_from(row.result.peak_bytes?).ok()
     }),
+    text("energy_tier", |row| Some(energy(row)?.tier.clone())),
+    real("energy_j", |row| Some(energy(row)?.gross_j.value)),
+    real("energy_uncertainty_j", |row| {
+        Some(energy(row)?.gross_j.uncertainty)
+    }),
+    real("energy_above_idle_j", |row| Some(energy(row)?.net_j?.value)),
+    real("energy_above_idle_uncertainty_j", |row| {
+        Some(energy(row)?.net_j?.uncertainty)
+    }),
+    real("mean_w", |row| Some(energy(row)?.mean_w)),
+    real("peak_w", |row| Some(energy(row)?.peak_w)),
+    real("idle_w", |row| energy(row)?.idle_w),
+    real("energy_delay_js", |row| Some(energy(row)?.energy_delay_js)),
+    real("observer_cost", |row| row.result.observer_cost),
 ];
 
 fn quality<'a>(row: &Row<'a>) -> Option<&'a QualityResult> {
@@ -97,6 +111,10 @@ fn quality<'a>(row: &Row<'a>) -> Option<&'a QualityResult> {
 
 fn latency(row: &Row<'_>) -> Option<Latency> {
     row.result.latency
+}
+
+fn energy<'a>(row: &Row<'a>) -> Option<&'a Energy> {
+    row.result.energy.as_ref()
 }
 
 fn value(percentile: Option<Percentile>) -> Option<f64> {

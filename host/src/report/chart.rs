@@ -21,11 +21,16 @@ pub(crate) enum Axis {
     Time,
     /// Operations.
     Count,
+    /// Joules.
+    Energy,
 }
 
 impl Axis {
     fn tick(self, value: f64) -> String {
         match self {
+            Self::Energy => units::energy(value)
+                .replace(".00 ", " ")
+                .replace(".0 ", " "),
             Self::Time => units::time(value).replace(".00 ", " ").replace(".0 ", " "),
             Self::Count => units::count(value as u64)
                 .replace(".00 ", " ")
@@ -35,6 +40,7 @@ impl Axis {
 
     fn title(self) -> &'static str {
         match self {
+            Self::Energy => "energy of an inference, logarithmic",
             Self::Time => "median latency, logarithmic",
             Self::Count => "multiply-accumulates of an inference, logarithmic",
         }

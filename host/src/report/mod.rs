@@ -18,6 +18,7 @@ use choice::Choice;
 use figures::figures;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use scalebench_models::Direction;
+use std::collections::BTreeSet;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -153,6 +154,17 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
         let known = row.1.latency.filter(|_| row.0.macs > 0);
         known.map(|_| [row.0.macs as f64; 3])
     };
+    // Without an end above zero there is no place on a logarithmic axis.
+    let energy = |row: &Row<'_>| {
+        let known = row.1.energy.as_ref()?.gross_j;
+        let low = (known.value - known.uncertainty).max(known.value / 10.0);
+        (known.value > 0.0).then_some([low, known.value, known.value + known.uncertainty])
+    };
+    let tiers: BTreeSet<&str> = rows
+        .iter()
+        .filter_map(|row| Some(row.1.energy.as_ref()?.tier.as_str()))
+        .collect();
+    let tiers: Vec<&str> = tiers.into_iter().collect();
     html! {
         section {
             h2 { (first.title) " " span.muted { (family) } }
@@ -160,6 +172,9 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
             div.charts {
                 (scatter(&rows, &format!("{metric} against latency"), Axis::Time, &latency))
                 (scatter(&rows, &format!("{metric} against multiply-accumulates"), Axis::Count, &macs))
+                @if !tiers.is_empty() {
+                    (scatter(&rows, &format!("{metric} against energy ({})", tiers.join(", ")), Axis::Energy, &energy))
+                }
             }
             (figures(&rows, &choice))
             (profile::profile(&rows))

@@ -68,16 +68,20 @@ pub enum Cost {
     Bytes,
     /// Peak memory in bytes.
     Memory,
+    /// Energy of an inference, what the board draws without work included, in joules. Only where it was
+    /// measured: [`Measured::energy_tier`] says how.
+    Energy,
 }
 
 impl Cost {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Latency,
         Self::Macs,
         Self::Parameters,
         Self::Bytes,
         Self::Memory,
+        Self::Energy,
     ];
 
     /// Its name.
@@ -89,6 +93,7 @@ impl Cost {
             Self::Parameters => "parameters",
             Self::Bytes => "model",
             Self::Memory => "memory",
+            Self::Energy => "energy",
         }
     }
 
@@ -99,6 +104,7 @@ impl Cost {
             Self::Latency => crate::units::time(value),
             Self::Macs | Self::Parameters => crate::units::count(value.round() as u64),
             Self::Bytes | Self::Memory => crate::units::bytes(value.round() as u64),
+            Self::Energy => crate::units::energy(value),
         }
     }
 
@@ -110,6 +116,7 @@ impl Cost {
             Self::Macs => ("MMAC", 1e6),
             Self::Parameters => ("k parameters", 1e3),
             Self::Bytes | Self::Memory => ("KiB", 1024.0),
+            Self::Energy => ("mJ", 1e-3),
         }
     }
 }
@@ -138,6 +145,9 @@ pub struct Measured {
     pub samples: u32,
     /// The costs that are known.
     pub costs: BTreeMap<Cost, Figure>,
+    /// What [`Cost::Energy`] is worth: `external meter`, `board rail`, `estimated` or `simulated`.
+    #[serde(default)]
+    pub energy_tier: Option<String>,
     /// Medians of the windows that count, nanoseconds.
     pub window_medians: Vec<f64>,
 }
@@ -159,6 +169,16 @@ impl Measured {
     #[must_use]
     pub fn cost(&self, cost: Cost) -> Option<f64> {
         Some(self.costs.get(&cost)?.value)
+    }
+
+    /// One of its costs, for people; energy with what it is worth.
+    #[must_use]
+    pub fn shown(&self, cost: Cost) -> Option<String> {
+        let shown = format!("{} {}", cost.shown(self.cost(cost)?), cost.word());
+        Some(match (cost, &self.energy_tier) {
+            (Cost::Energy, Some(tier)) => format!("{shown} ({tier})"),
+            _ => shown,
+        })
     }
 
     /// What is left to improve: one less the quality, or the error itself.
@@ -225,6 +245,17 @@ fn one(planned: &PlannedTrial, result: &TrialResult, complexity: f64) -> Option<
         let (value, interval) = (bytes as f64, None);
         costs.insert(Cost::Memory, Figure { value, interval });
     }
+    if let Some(energy) = &result.energy {
+        let gross = energy.gross_j;
+        let figure = Figure {
+            value: gross.value,
+            interval: Some(Interval {
+                low: gross.value - gross.uncertainty,
+                high: gross.value + gross.uncertainty,
+            }),
+        };
+        costs.insert(Cost::Energy, figure);
+    }
     Some(Measured {
         trial: planned.trial,
         family: planned.family.clone(),
@@ -239,6 +270,7 @@ fn one(planned: &PlannedTrial, result: &TrialResult, complexity: f64) -> Option<
         },
         samples: quality.samples,
         costs,
+        energy_tier: result.energy.as_ref().map(|energy| energy.tier.clone()),
         window_medians,
     })
 }

@@ -56,8 +56,24 @@ pub(crate) fn variant(name: &str, ms: f64, top1: f64, noise: f64, random: &mut N
             (Cost::Bytes, Figure::exact(ms * 4e5)),
         ]
         .into(),
+        energy_tier: None,
         window_medians,
     }
+}
+
+/// The same, drawing so many millijoules an inference, give or take a share.
+pub(crate) fn drawing(mut one: Measured, mj: f64, share: f64, tier: &str) -> Measured {
+    let joules = mj / 1e3;
+    let figure = Figure {
+        value: joules,
+        interval: Some(Interval {
+            low: joules * (1.0 - share),
+            high: joules * (1.0 + share),
+        }),
+    };
+    one.costs.insert(Cost::Energy, figure);
+    one.energy_tier = Some(tier.to_owned());
+    one
 }
 
 fn ladder() -> Vec<Measured> {
@@ -249,6 +265,32 @@ fn picks_the_best_that_keeps_every_limit_and_says_how_sure_it_is() {
     );
     assert!(nothing.unwrap().is_err());
     assert!(pick(&[], &limits(1.0, None)).is_none());
+}
+
+#[test]
+fn energy_is_a_cost_only_where_it_was_measured() {
+    let drawn = |(at, one): (usize, Measured)| drawing(one, (at + 1) as f64, 0.02, "board rail");
+    let mut all: Vec<Measured> = ladder().into_iter().enumerate().map(drawn).collect();
+    all[1].costs.remove(&Cost::Energy);
+    let variants = family(&all, "f");
+    let limits = Limits {
+        most: [(Cost::Energy, 3.5e-3)].into(),
+        quality: None,
+    };
+    let picked = pick(&variants, &limits).unwrap().unwrap();
+    assert_eq!(picked.chosen.variant.variant, "c");
+    assert!(picked.chosen.confidence() > 0.99);
+    let unmeasured = pick(&[&all[1]], &limits).unwrap().unwrap_err();
+    assert!(!unmeasured.limits[0].kept);
+    assert_eq!(
+        all[2].shown(Cost::Energy).as_deref(),
+        Some("3.00 mJ energy (board rail)")
+    );
+    assert!(
+        front(&variants, &[Cost::Energy])
+            .iter()
+            .all(|one| one.variant != "b")
+    );
 }
 
 /// Of 1000 seeded trials, in how many the interval held the truth.
