@@ -1,14 +1,10 @@
 //! The one tract operator of this engine: a [`Step`] with the facts of what it writes.
 //!
-//! In a planned model its values are [`Planned`]: shape and type as tract wants them, the bytes in the arena.
-//! Outside a plan, [`EvalOp::eval`] runs the same kernel on tensors of its own.
-
-use std::fmt;
-use std::hash::Hasher;
+//! A session runs its kernel on the arena; where tract itself walks the model, [`EvalOp::eval`] runs the same
+//! kernel on tensors of its own.
 
 use tract_core::internal::*;
 
-use crate::arena::Region;
 use crate::step::{Io, MOST, Step};
 use crate::tensor::AlignedBytes;
 
@@ -94,57 +90,4 @@ impl TypedOp for KernelOp {
     }
 
     as_op!();
-}
-
-/// Storage of a tensor whose bytes are a region of the arena. Only the engine, which has the arena, can read it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Planned(pub(crate) Region);
-
-impl fmt::Display for Planned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "arena[{}..{}]", self.0.offset, self.0.end())
-    }
-}
-
-impl TensorStorage for Planned {
-    fn byte_len(&self) -> usize {
-        self.0.len
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.len == 0
-    }
-
-    fn deep_clone(&self) -> Box<dyn TensorStorage> {
-        Box::new(*self)
-    }
-
-    fn as_plain_ram(&self) -> Option<&PlainStorage> {
-        None
-    }
-
-    fn as_plain_ram_mut(&mut self) -> Option<&mut PlainStorage> {
-        None
-    }
-
-    fn into_plain_ram(self: Box<Self>) -> Option<PlainStorage> {
-        None
-    }
-
-    fn dyn_hash(&self, state: &mut dyn Hasher) {
-        state.write_usize(self.0.offset);
-        state.write_usize(self.0.len);
-    }
-
-    fn exotic_fact(&self, _: &[usize]) -> TractResult<Option<Box<dyn ExoticFact>>> {
-        Ok(None)
-    }
-
-    fn is_exotic(&self) -> bool {
-        false
-    }
-
-    fn in_ram(&self) -> bool {
-        false
-    }
 }

@@ -1,56 +1,59 @@
 //! A program as a planned tract model, and one inference of it without an allocation.
 //!
-//! tract orders the steps and passes the values along. The values are [`Planned`]: made once, each the address
-//! of a region of the arena, so that what tract clones from step to step is a counted reference. Lifetimes are
-//! taken from tract's own order.
+//! tract checks the facts of the typed operators and plans their order, from which lifetimes are taken. An
+//! inference walks that order with every address known: tract's own walk makes, counts and drops a value for
+//! each outlet, which takes a third of the time of a small model. Both give the same bytes (see the tests).
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use tract_core::internal::{
-    Node, OutletId, SimplePlan, SimpleState, SpecialOps as _, TValue, TVec, Tensor, TractResult,
-    TypedFact, TypedModel, TypedOp, format_err,
+    Node, OutletId, SimplePlan, SpecialOps as _, TVec, Tensor, TractResult, TypedFact, TypedModel,
+    TypedOp, format_err,
 };
 use tract_core::ops::konst::Const;
 
 use crate::arena::{Claim, Cut, Region, plan};
 use crate::graph::Graph;
 use crate::lower::Program;
-use crate::operator::{KernelOp, Planned};
-use crate::step::{Fault, Io, MOST};
+use crate::operator::KernelOp;
+use crate::step::{Fault, Io, MOST, Step};
 use crate::tensor::{AlignedBytes, bytes};
 use crate::{Limits, LoadError, RunError};
 
 type TypedNode = Node<TypedFact, Box<dyn TypedOp>>;
 
-/// What a node writes and where.
+/// Where a step finds the bytes of an input.
 #[derive(Debug, Clone)]
-struct Place {
-    /// The values handed to tract, one an output.
-    values: TVec<TValue>,
-    /// Outputs and scratch, to be taken out of the arena.
-    cut: Cut,
-}
-
-/// Where the caller finds the bytes of an output.
-#[derive(Debug)]
-enum Found {
+enum Source {
     Arena(Region),
     Constant(Arc<Tensor>),
 }
 
+/// A step with its addresses.
+#[derive(Debug)]
+struct Placed {
+    step: Arc<Step>,
+    /// What it reads, but for a value that it goes on with.
+    inputs: Vec<Source>,
+    /// How many regions of the cut are outputs; one more may be scratch.
+    outputs: usize,
+    cut: Cut,
+    /// Output 0.
+    first: Region,
+    origin: Origin,
+    /// The operator's type and the node's name.
+    names: [Box<str>; 2],
+}
+
 /// A planned model with its memory.
 pub(crate) struct Session {
-    state: SimpleState<TypedFact, Box<dyn TypedOp>>,
     arena: AlignedBytes,
-    /// By node of the tract model.
-    places: Vec<Option<Place>>,
-    inputs: TVec<TValue>,
-    input_regions: Vec<Region>,
-    outputs: Vec<Found>,
-    /// By node, the tensor it writes and the operator it belongs to.
-    origins: Vec<Option<Origin>>,
+    /// In tract's order.
+    steps: Vec<Placed>,
+    inputs: Vec<Region>,
+    outputs: Vec<Source>,
 }
 
 /// Which operator of the file a node comes from.
@@ -66,7 +69,7 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("arena", &self.arena.bytes().len())
-            .field("nodes", &self.places.len())
+            .field("steps", &self.steps.len())
             .finish_non_exhaustive()
     }
 }
@@ -260,68 +263,45 @@ impl Session {
         }
         let arena = AlignedBytes::zeroed(bytes).ok_or_else(|| memory(bytes))?;
         let region = |outlet: &OutletId| ledger.outlets.get(outlet).map(|&claim| regions[claim]);
-        let value = |outlet: OutletId| {
-            let fact = &model.nodes[outlet.node].outputs[outlet.slot].fact;
-            let shape = fact.shape.as_concrete().unwrap_or_default();
-            region(&outlet).map(|region| {
-                TValue::from(Tensor::from_storage(
-                    fact.datum_type,
-                    shape,
-                    Planned(region),
-                ))
-            })
+        let source = |outlet: &OutletId| match region(outlet) {
+            Some(region) => Ok(Source::Arena(region)),
+            None => model.nodes[outlet.node]
+                .op_as::<Const>()
+                .map(|constant| Source::Constant(constant.val().clone()))
+                .ok_or_else(|| refused("a value without a place")),
         };
-        let place = |node: &TypedNode| {
-            let values = (0..node.outputs.len())
-                .map(|slot| value(OutletId::new(node.id, slot)))
-                .collect::<Option<TVec<_>>>()?;
+        let place = |node: &TypedNode, op: &KernelOp| {
             let mut written = (0..node.outputs.len())
                 .filter_map(|slot| region(&OutletId::new(node.id, slot)))
                 .collect::<Vec<_>>();
-            written.resize(written.len().max(1), Region::default());
+            let first = written.first().copied().unwrap_or_default();
             if let Some(&claim) = ledger.scratch.get(&node.id) {
                 written.push(regions[claim]);
             }
-            Some(Place {
-                values,
-                cut: Cut::new(&written)?,
+            let read = &node.inputs[usize::from(op.step.in_place)..];
+            if read.len() > MOST || node.outputs.len() > MOST {
+                return Err(refused("a step of too many tensors"));
+            }
+            Ok(Placed {
+                step: op.step.clone(),
+                inputs: read.iter().map(source).collect::<Result<_, _>>()?,
+                outputs: node.outputs.len(),
+                cut: Cut::new(&written)
+                    .ok_or_else(|| refused("two values of one step share memory"))?,
+                first,
+                origin: origins[node.id].ok_or_else(|| refused("a step of no operator"))?,
+                names: [&*op.name, &*node.name].map(Into::into),
             })
         };
-        let mut places: Vec<Option<Place>> = vec![None; model.nodes.len()];
-        for &id in &order {
-            let node = &model.nodes[id];
-            if node.op_is::<KernelOp>() {
-                let place =
-                    place(node).ok_or_else(|| refused("two values of one step share memory"))?;
-                places[id] = Some(place);
-            }
-        }
-        let found = outputs
-            .iter()
-            .map(|outlet| {
-                let constant = model.nodes[outlet.node].op_as::<Const>();
-                match (region(outlet), constant) {
-                    (Some(region), _) => Ok(Found::Arena(region)),
-                    (None, Some(constant)) => Ok(Found::Constant(constant.val().clone())),
-                    (None, None) => Err(refused("an output without a place")),
-                }
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let input_values = inputs
-            .iter()
-            .map(|&outlet| value(outlet))
-            .collect::<Option<TVec<_>>>()
-            .ok_or_else(|| refused("an input without a place"))?;
-        let input_regions = inputs.iter().filter_map(region).collect();
-        let state = SimpleState::new(&plan_).map_err(refused)?;
+        let nodes = order.iter().map(|&id| &model.nodes[id]);
+        let steps = nodes
+            .filter_map(|node| Some(place(node, node.op_as::<KernelOp>()?)))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            state,
             arena,
-            places,
-            inputs: input_values,
-            input_regions,
-            outputs: found,
-            origins,
+            steps,
+            inputs: inputs.iter().filter_map(region).collect(),
+            outputs: outputs.iter().map(source).collect::<Result<_, _>>()?,
         })
     }
 
@@ -332,97 +312,126 @@ impl Session {
 
     /// Bytes of input `index`.
     pub(crate) fn input_mut(&mut self, index: usize) -> &mut [u8] {
-        let region = self.input_regions[index];
+        let region = self.inputs[index];
         &mut self.arena.bytes_mut()[region.offset..region.end()]
     }
 
     /// Bytes of output `index`.
     pub(crate) fn output(&self, index: usize) -> &[u8] {
         match &self.outputs[index] {
-            Found::Arena(region) => &self.arena.bytes()[region.offset..region.end()],
-            Found::Constant(tensor) => tensor.as_bytes(),
+            Source::Arena(region) => &self.arena.bytes()[region.offset..region.end()],
+            Source::Constant(tensor) => bytes(tensor),
         }
     }
 
     /// One inference. `after` hears of every step, with where it comes from and the bytes it wrote.
     pub(crate) fn run(&mut self, mut after: impl FnMut(Origin, &[u8])) -> Result<(), RunError> {
-        let Self {
-            state,
-            arena,
-            places,
-            inputs,
-            origins,
-            ..
-        } = self;
-        let memory = arena.bytes_mut();
-        let outcome = state.run_plan_with_eval(inputs.clone(), |_, _, node, values| {
-            let Some(op) = node.op_as::<KernelOp>() else {
-                return Ok::<_, RunError>(values);
+        let memory = self.arena.bytes_mut();
+        for placed in &self.steps {
+            placed
+                .execute(memory)
+                .map_err(|fault| placed.failed(fault))?;
+            after(
+                placed.origin,
+                &memory[placed.first.offset..placed.first.end()],
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Placed {
+    /// Hands the kernel its slices of the arena.
+    #[inline]
+    fn execute(&self, memory: &mut [u8]) -> Result<(), Fault> {
+        let (rest, written) = self
+            .cut
+            .apply(memory)
+            .ok_or(Fault::Value("its memory is not as planned"))?;
+        let mut io = Io::default();
+        for (slot, input) in io.inputs.iter_mut().zip(&self.inputs) {
+            *slot = match input {
+                &Source::Arena(region) => rest
+                    .get(region)
+                    .ok_or(Fault::Value("an input in memory that is being written"))?,
+                Source::Constant(tensor) => bytes(tensor),
             };
-            let place = places[node.id]
-                .as_ref()
-                .ok_or_else(|| failed(node, Fault::Value("it was not planned")))?;
-            execute(op, place, &values, memory).map_err(|fault| failed(node, fault))?;
-            if let (Some(origin), Some(value)) = (origins[node.id], place.values.first())
-                && let Some(Planned(region)) = value.storage_as::<Planned>()
-            {
-                after(origin, &memory[region.offset..region.end()]);
-            }
-            Ok(place.values.clone())
-        });
-        match outcome {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                Err(error
-                    .downcast::<RunError>()
-                    .unwrap_or_else(|error| RunError::Operator {
-                        operator: "graph".into(),
-                        output: String::new(),
-                        reason: format!("{error:#}"),
-                    }))
-            }
         }
-    }
-}
-
-fn failed(node: &TypedNode, fault: Fault) -> RunError {
-    RunError::Operator {
-        operator: node.op().name().into_owned(),
-        output: node.name.clone(),
-        reason: fault.to_string(),
-    }
-}
-
-/// Hands a kernel its slices of the arena.
-#[inline]
-fn execute(
-    op: &KernelOp,
-    place: &Place,
-    values: &[TValue],
-    memory: &mut [u8],
-) -> Result<(), Fault> {
-    let (rest, written) = place
-        .cut
-        .apply(memory)
-        .ok_or(Fault::Value("its memory is not as planned"))?;
-    let mut io = Io::default();
-    let begun = usize::from(op.step.in_place);
-    for (slot, value) in io.inputs.iter_mut().zip(&values[begun..]) {
-        *slot = match value.storage_as::<Planned>() {
-            Some(&Planned(region)) => rest
-                .get(region)
-                .ok_or(Fault::Value("an input in memory that is being written"))?,
-            None => bytes(value),
+        let [outputs @ .., last] = written;
+        io.outputs = outputs;
+        io.scratch = match io.outputs.get_mut(self.outputs) {
+            Some(scratch) => std::mem::take(scratch),
+            None => last,
         };
+        (self.step.work)(&mut io)
     }
-    let outputs = place.values.len();
-    for (index, bytes) in written.into_iter().enumerate() {
-        if index < outputs {
-            io.outputs[index] = bytes;
-        } else if index == outputs {
-            io.scratch = bytes;
+
+    fn failed(&self, fault: Fault) -> RunError {
+        let [operator, output] = self.names.each_ref().map(|name| name.to_string());
+        RunError::Operator {
+            operator,
+            output,
+            reason: fault.to_string(),
         }
     }
-    debug_assert!(outputs <= MOST);
-    (op.step.work)(&mut io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lower::lower;
+    use crate::reader;
+    use std::path::Path;
+    use tract_core::internal::{TValue, tvec};
+
+    /// The smallest variant of each family, in every precision.
+    fn models() -> Vec<Vec<u8>> {
+        let families = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+        [
+            "diamonds-mlp/weights/d3-w8",
+            "fashion-cnn/weights/s1",
+            "garment-detect/weights/d1-w1",
+            "gloss-bert/weights/l1-h16",
+        ]
+        .iter()
+        .flat_map(|stem| {
+            ["float32", "int8"].map(|kind| families.join(format!("{stem}.{kind}.tflite")))
+        })
+        .filter(|file| file.exists())
+        .map(|file| std::fs::read(file).expect("a shipped model"))
+        .collect()
+    }
+
+    #[test]
+    fn tracts_own_walk_gives_the_same_bytes() {
+        let models = models();
+        assert!(models.len() >= 6, "{}", models.len());
+        for bytes in models {
+            let graph = reader::read(&bytes).unwrap();
+            let limits = Limits::default();
+            let program = || lower(&graph, &limits, false).unwrap();
+            let mut session = Session::new(&graph, program(), &limits).unwrap();
+            let model = build(&graph, &mut program()).unwrap().model;
+            let mut inputs: TVec<TValue> = tvec![];
+            for (index, outlet) in model.inputs.iter().enumerate() {
+                let fact = &model.nodes[outlet.node].outputs[outlet.slot].fact;
+                let shape = fact.shape.as_concrete().unwrap();
+                let given = session.input_mut(index);
+                // Small numbers are floats, integers and indices alike.
+                for (byte, value) in given.iter_mut().zip([0, 0, 1, 0].iter().cycle()) {
+                    *byte = *value;
+                }
+                let mut tensor =
+                    Tensor::zero_aligned_dt(fact.datum_type, shape, AlignedBytes::ALIGNMENT)
+                        .unwrap();
+                tensor.as_bytes_mut().copy_from_slice(given);
+                inputs.push(tensor.into());
+            }
+            session.run(|_, _| ()).unwrap();
+            let walked = SimplePlan::new(model).unwrap().run(inputs).unwrap();
+            for (index, output) in walked.iter().enumerate() {
+                assert_eq!(output.as_bytes(), session.output(index));
+            }
+        }
+    }
 }

@@ -253,20 +253,28 @@ impl Conv {
         let (depth, columns) = (self.params.depth(), self.params.columns());
         let [_, _, width, channels] = window.output;
         exactly(packed, self.packed_len(), Operand::Packed)?;
-        self.bands.for_each(input, padding, scratch, |band| {
-            let starts = Starts::of(&window, band.rows, self.bands.pitch());
-            let out = &mut out[band.row * width * channels..];
-            for (group, packed) in packed.chunks_exact(self.group_packed).enumerate() {
-                Product::new(
-                    self.isa,
-                    (&band.elements[group * depth..], starts, self.taps),
-                    (packed, columns, weight_zero),
-                    sink(&mut out[group * columns..], channels),
-                )?
-                .run();
+        let lifts = weight_zero == 0 && gemm::takes_lifted(self.isa);
+        let prepare = |copied: &mut [i8]| {
+            if lifts {
+                copied.iter_mut().for_each(|x| *x ^= i8::MIN);
             }
-            Ok(())
-        })
+        };
+        self.bands
+            .for_each(input, padding, scratch, prepare, |band| {
+                let starts = Starts::of(&window, band.rows, self.bands.pitch());
+                let out = &mut out[band.row * width * channels..];
+                for (group, packed) in packed.chunks_exact(self.group_packed).enumerate() {
+                    Product::new(
+                        self.isa,
+                        (&band.elements[group * depth..], starts, self.taps),
+                        (packed, columns, weight_zero),
+                        sink(&mut out[group * columns..], channels),
+                    )?
+                    .with_lifted(lifts && band.copied)
+                    .run();
+                }
+                Ok(())
+            })
     }
 }
 

@@ -43,14 +43,21 @@ mod rows;
 ))]
 pub(crate) use rows::Rows;
 
+/// `n` or the next multiple of a power of two; without the division that a small layer would feel.
+#[inline]
+const fn rounded_up(n: usize, power: usize) -> usize {
+    debug_assert!(power.is_power_of_two());
+    n.wrapping_add(power - 1) & !(power - 1)
+}
+
 /// How an instruction set wants its panels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     /// Columns in a panel.
     nr: usize,
-    /// What the width of the last panel is a multiple of.
+    /// What the width of the last panel is a multiple of; a power of two.
     lane: usize,
-    /// Successive depths of one column that stand together.
+    /// Successive depths of one column that stand together; a power of two.
     kr: usize,
     /// What the kernel adds to every input byte before it multiplies.
     lift: i32,
@@ -78,7 +85,7 @@ impl Layout {
 
     /// The width of the panel that begins at column `from`.
     fn width(&self, from: usize, columns: usize) -> usize {
-        (columns - from).next_multiple_of(self.lane).min(self.nr)
+        rounded_up(columns - from, self.lane).min(self.nr)
     }
 
     /// Bytes of all panels.
@@ -86,7 +93,7 @@ impl Layout {
         let column = HEADER
             .checked_add(taps.padded(self.kr))
             .ok_or(Error::TooLarge)?;
-        product(&[columns.next_multiple_of(self.lane), column])
+        product(&[rounded_up(columns, self.lane), column])
     }
 }
 
@@ -122,14 +129,14 @@ impl Taps {
 
     /// The same with every run rounded up.
     fn padded(&self, kr: usize) -> usize {
-        self.outer * self.inner * self.run.next_multiple_of(kr)
+        self.outer * self.inner * rounded_up(self.run, kr)
     }
 
     /// From a row's first element to one past the last that a kernel reads.
     pub(crate) fn span(&self, kr: usize) -> usize {
         (self.outer - 1) * self.outer_step
             + (self.inner - 1) * self.inner_step
-            + self.run.next_multiple_of(kr)
+            + rounded_up(self.run, kr)
     }
 
     /// Where the runs begin, from the row's first element.
@@ -290,6 +297,9 @@ pub(crate) struct Product<'a> {
     packed: &'a [u8],
     columns: usize,
     weight_zero: i32,
+    /// Whether `left` was lifted already: 128 added to every byte, as unsigned ones. Only where
+    /// [`takes_lifted`] says so, and with weights that have no zero point.
+    lifted: bool,
     /// Whether multipliers round once, see [`Multiplier::apply_once`].
     once: bool,
     sink: Sink<'a>,
@@ -309,6 +319,7 @@ pub(crate) enum Sink<'a> {
 
 impl<'a> Product<'a> {
     /// Checks that everything lies within its slice.
+    #[inline]
     pub(crate) fn new(
         isa: Isa,
         (left, starts, taps): (&'a [i8], Starts, Taps),
@@ -334,12 +345,21 @@ impl<'a> Product<'a> {
             packed,
             columns,
             weight_zero,
+            lifted: false,
             once: false,
             sink,
         })
     }
 
+    /// Says that whoever copied `left` lifted it, so that the kernel need not do so for every product.
+    #[inline]
+    pub(crate) fn with_lifted(mut self, lifted: bool) -> Self {
+        self.lifted = lifted;
+        self
+    }
+
     /// Lets multipliers round once. Rows must be those of a matrix, [`Starts::matrix`].
+    #[inline]
     pub(crate) fn rounding_once(mut self) -> Self {
         self.once = true;
         self
@@ -396,6 +416,7 @@ impl<'a> Product<'a> {
     }
 
     /// Computes it.
+    #[inline]
     pub(crate) fn run(self) {
         if self.once && matches!(self.sink, Sink::Bytes { .. }) && !rounds_once(self.isa) {
             return self.run_once();
@@ -438,6 +459,15 @@ fn rounds_once(isa: Isa) -> bool {
         Level::Avx2 => false,
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => true,
+    }
+}
+
+/// Whether the kernel of an instruction set can be spared the lifting.
+pub(crate) fn takes_lifted(isa: Isa) -> bool {
+    match isa.0 {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => true,
+        _ => false,
     }
 }
 

@@ -168,20 +168,26 @@ impl Conv {
         let images = input.chunks_exact(input.len() / batches);
         let outs = out.chunks_exact_mut(out.len() / batches);
         for (image, out) in images.zip(outs) {
-            self.bands.for_each(image, 0.0, scratch, |band| {
-                let starts = Starts::of(window, band.rows, self.bands.pitch());
-                let out = &mut out[band.row * width * channels..];
-                for (group, packed) in packed.chunks_exact(self.group_packed).enumerate() {
-                    Product::new(
-                        self.isa,
-                        (&band.elements[group * depth..], starts, self.taps),
-                        (packed, columns),
-                        (&mut out[group * columns..], channels, self.clamp),
-                    )?
-                    .run();
-                }
-                Ok(())
-            })?;
+            self.bands.for_each(
+                image,
+                0.0,
+                scratch,
+                |_| (),
+                |band| {
+                    let starts = Starts::of(window, band.rows, self.bands.pitch());
+                    let out = &mut out[band.row * width * channels..];
+                    for (group, packed) in packed.chunks_exact(self.group_packed).enumerate() {
+                        Product::new(
+                            self.isa,
+                            (&band.elements[group * depth..], starts, self.taps),
+                            (packed, columns),
+                            (&mut out[group * columns..], channels, self.clamp),
+                        )?
+                        .run();
+                    }
+                    Ok(())
+                },
+            )?;
         }
         Ok(())
     }

@@ -27,6 +27,9 @@ const LANES: usize = 16;
 /// Bytes of a vector.
 const VECTOR: usize = 64;
 
+/// How many bytes ahead weights are fetched that are used once.
+const AHEAD: usize = 1024;
+
 pub(super) fn run(product: Product) {
     // SAFETY: only an `Isa` of this level leads here, and such a token is made where the processor
     // has these features.
@@ -34,7 +37,17 @@ pub(super) fn run(product: Product) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn panels(mut product: Product) {
+fn panels(product: Product) {
+    if product.lifted {
+        every_panel::<true>(product);
+    } else {
+        every_panel::<false>(product);
+    }
+}
+
+/// `LIFTED` as [`Product::with_lifted`] has it.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn every_panel<const LIFTED: bool>(mut product: Product) {
     let depth = product.taps.padded(LAYOUT.kr);
     let mut rest = product.packed;
     let mut column = 0;
@@ -42,10 +55,10 @@ fn panels(mut product: Product) {
         let width = LAYOUT.width(column, product.columns);
         let (panel, after) = rest.split_at(width * (HEADER + depth));
         match width / LANES {
-            1 => strip::<1>(&mut product, panel, column),
-            2 => strip::<2>(&mut product, panel, column),
-            3 => strip::<3>(&mut product, panel, column),
-            _ => strip::<4>(&mut product, panel, column),
+            1 => strip::<1, LIFTED>(&mut product, panel, column),
+            2 => strip::<2, LIFTED>(&mut product, panel, column),
+            3 => strip::<3, LIFTED>(&mut product, panel, column),
+            _ => strip::<4, LIFTED>(&mut product, panel, column),
         }
         rest = after;
         column += width;
@@ -54,21 +67,21 @@ fn panels(mut product: Product) {
 
 /// All rows times the `V` vectors of columns of one panel, in tiles of nearly equal height.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn strip<const V: usize>(product: &mut Product, panel: &[u8], column: usize) {
+fn strip<const V: usize, const LIFTED: bool>(product: &mut Product, panel: &[u8], column: usize) {
     let most = if V == 4 { 6 } else { 8 };
-    let panel = Panel::<V>::new(panel, column, product.columns);
+    let panel = Panel::<V, LIFTED>::new(panel, column, product.columns);
     let mut rows = Rows::new(product.starts);
     let mut tiles = rows.left.div_ceil(most);
     while tiles > 0 {
         match rows.left.div_ceil(tiles) {
-            1 => tile::<V, 1>(product, &panel, &mut rows),
-            2 => tile::<V, 2>(product, &panel, &mut rows),
-            3 => tile::<V, 3>(product, &panel, &mut rows),
-            4 => tile::<V, 4>(product, &panel, &mut rows),
-            5 => tile::<V, 5>(product, &panel, &mut rows),
-            6 => tile::<V, 6>(product, &panel, &mut rows),
-            7 => tile::<V, 7>(product, &panel, &mut rows),
-            _ => tile::<V, 8>(product, &panel, &mut rows),
+            1 => tile::<V, 1, LIFTED>(product, &panel, &mut rows),
+            2 => tile::<V, 2, LIFTED>(product, &panel, &mut rows),
+            3 => tile::<V, 3, LIFTED>(product, &panel, &mut rows),
+            4 => tile::<V, 4, LIFTED>(product, &panel, &mut rows),
+            5 => tile::<V, 5, LIFTED>(product, &panel, &mut rows),
+            6 => tile::<V, 6, LIFTED>(product, &panel, &mut rows),
+            7 => tile::<V, 7, LIFTED>(product, &panel, &mut rows),
+            _ => tile::<V, 8, LIFTED>(product, &panel, &mut rows),
         }
         tiles -= 1;
     }
@@ -76,11 +89,15 @@ fn strip<const V: usize>(product: &mut Product, panel: &[u8], column: usize) {
 
 /// `R` rows times the columns of a panel.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn tile<const V: usize, const R: usize>(product: &mut Product, panel: &Panel<V>, rows: &mut Rows) {
+fn tile<const V: usize, const R: usize, const LIFTED: bool>(
+    product: &mut Product,
+    panel: &Panel<V, LIFTED>,
+    rows: &mut Rows,
+) {
     let row = rows.done;
     let starts: [usize; R] = rows.take();
     let corrections = corrections(product, &starts);
-    let mut sums = dot(product.left, &starts, corrections, &product.taps, panel);
+    let mut sums = dot::<V, R, LIFTED>(product.left, &starts, corrections, &product.taps, panel);
     match &mut product.sink {
         Sink::Bytes { out, step, stage } => {
             panel.scale(&mut sums, product.once);
@@ -97,12 +114,12 @@ fn tile<const V: usize, const R: usize>(product: &mut Product, panel: &Panel<V>,
 /// The accumulators of `R` rows, biases included.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-fn dot<const V: usize, const R: usize>(
+fn dot<const V: usize, const R: usize, const LIFTED: bool>(
     left: &[i8],
     starts: &[usize; R],
     corrections: [i32; R],
     taps: &Taps,
-    panel: &Panel<V>,
+    panel: &Panel<V, LIFTED>,
 ) -> [[__m512i; V]; R] {
     let biases = panel.field(0);
     let mut sums = [biases; R];
@@ -125,10 +142,22 @@ fn dot<const V: usize, const R: usize>(
                     for (v, column) in columns.iter_mut().enumerate() {
                         *column = load(weights.add(v * VECTOR));
                     }
+                    if R == 1 {
+                        // A lone row only streams its weights: faster than the processor expects.
+                        for v in 0..V {
+                            let ahead = weights.wrapping_add(AHEAD + v * VECTOR);
+                            _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                        }
+                    }
                     weights = weights.add(V * VECTOR);
                     for r in 0..R {
                         let quad = heads[r].add(depth).cast::<i32>().read_unaligned();
-                        let x = _mm512_xor_si512(_mm512_set1_epi32(quad), panel.lift);
+                        let quads = _mm512_set1_epi32(quad);
+                        let x = if LIFTED {
+                            quads
+                        } else {
+                            _mm512_xor_si512(quads, panel.lift)
+                        };
                         for v in 0..V {
                             sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], x, columns[v]);
                         }
@@ -161,8 +190,9 @@ unsafe fn load(from: *const u8) -> __m512i {
     unsafe { _mm512_loadu_si512(from.cast()) }
 }
 
-/// `V` vectors of columns.
-struct Panel<'a, const V: usize> {
+/// `V` vectors of columns. `LIFTED` is part of the type so that each instance of a method has one caller, into
+/// which it is inlined.
+struct Panel<'a, const V: usize, const LIFTED: bool> {
     /// Biases, mantissas and shifts.
     header: &'a [u8],
     weights: *const u8,
@@ -174,7 +204,7 @@ struct Panel<'a, const V: usize> {
     lift: __m512i,
 }
 
-impl<'a, const V: usize> Panel<'a, V> {
+impl<'a, const V: usize, const LIFTED: bool> Panel<'a, V, LIFTED> {
     #[target_feature(enable = "avx512f")]
     fn new(bytes: &'a [u8], column: usize, columns: usize) -> Self {
         let (header, weights) = bytes.split_at(V * LANES * HEADER);

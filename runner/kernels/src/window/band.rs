@@ -30,6 +30,8 @@ pub(crate) struct Band<'a, T> {
     pub(crate) rows: usize,
     /// From the first element of the first window.
     pub(crate) elements: &'a [T],
+    /// Whether they were copied, and prepared as the caller wanted.
+    pub(crate) copied: bool,
 }
 
 impl Bands {
@@ -71,12 +73,13 @@ impl Bands {
     }
 
     /// Hands every band of one image to `each`, top to bottom. `padding` stands where the image has
-    /// no element.
+    /// no element. Elements that are copied, padding included, pass through `prepare` first.
     pub(crate) fn for_each<T: Copy>(
         &self,
         image: &[T],
         padding: T,
         scratch: &mut [T],
+        prepare: impl Fn(&mut [T]),
         mut each: impl FnMut(Band<T>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let scratch = first_mut(scratch, self.scratch_len(), Operand::Scratch)?;
@@ -86,10 +89,11 @@ impl Bands {
             let elements = match self.slack {
                 None => image,
                 Some(slack) => {
-                    let lines = self.window.covered(0, rows) * self.pitch;
-                    let (lines, rest) = scratch.split_at_mut(lines);
+                    let length = self.window.covered(0, rows) * self.pitch;
+                    let (lines, rest) = scratch.split_at_mut(length);
                     self.copy(image, row, padding, lines);
                     rest[..slack].fill(padding);
+                    prepare(&mut scratch[..length + slack]);
                     &*scratch
                 }
             };
@@ -97,6 +101,7 @@ impl Bands {
                 row,
                 rows,
                 elements,
+                copied: self.slack.is_some(),
             })?;
             row += rows;
         }
