@@ -382,7 +382,7 @@ mod tests {
     use crate::lower::lower;
     use crate::reader;
     use std::path::Path;
-    use tract_core::internal::{TValue, tvec};
+    use tract_core::internal::{DatumType, TValue, tvec};
 
     /// The smallest variant of each family, in every precision.
     fn models() -> Vec<Vec<u8>> {
@@ -417,8 +417,12 @@ mod tests {
                 let fact = &model.nodes[outlet.node].outputs[outlet.slot].fact;
                 let shape = fact.shape.as_concrete().unwrap();
                 let given = session.input_mut(index);
-                // Small numbers are floats, integers and indices alike.
-                for (byte, value) in given.iter_mut().zip([0, 0, 1, 0].iter().cycle()) {
+                // Ones as indices and as floats.
+                let one = match fact.datum_type {
+                    DatumType::I32 => 1_u32.to_le_bytes(),
+                    _ => 1_f32.to_le_bytes(),
+                };
+                for (byte, value) in given.iter_mut().zip(one.iter().cycle()) {
                     *byte = *value;
                 }
                 let mut tensor =
