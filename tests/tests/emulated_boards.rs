@@ -7,18 +7,18 @@ use scalebench_tests::emulator::Machine;
 use scalebench_tests::lab::{Guarded, said, scalebench, until};
 use scalebench_tests::mlperf::write_garments;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-const TRIALS: [&str; 8] = [
+/// Two variants, each as float32 and as int8.
+const TRIALS: [&str; 6] = [
     "--variant",
     "diamonds-mlp/d1-w2",
     "--variant",
     "fashion-cnn/s0",
-    "--precision",
-    "float32",
     "--seed",
     "7",
 ];
@@ -74,13 +74,16 @@ fn run(board: &Board, machine: &Machine, folder: &Path) -> std::process::Command
     command
 }
 
-/// The results of a run in which both trials came to a good end.
+fn run_file(folder: &Path) -> Value {
+    let text = fs::read(folder.join("run.json")).expect("run.json is there");
+    serde_json::from_slice(&text).expect("run.json is JSON")
+}
+
+/// The results of a run in which all trials came to a good end.
 fn results(folder: &Path) -> Value {
-    let text = fs::read(folder.join("run/run.json")).expect("run.json is there");
-    let results =
-        serde_json::from_slice::<Value>(&text).expect("run.json is JSON")["results"].clone();
+    let results = run_file(&folder.join("run"))["results"].clone();
     let trials = results["trials"].as_array().expect("trials");
-    assert_eq!(trials.len(), 2);
+    assert_eq!(trials.len(), 4);
     for trial in trials {
         assert_eq!(trial["status"]["state"], "done", "{trial}");
         assert_eq!(trial["golden"]["beyond"], 0, "{trial}");
@@ -98,6 +101,55 @@ fn results(folder: &Path) -> Value {
     results
 }
 
+/// The hashes of what one precision's trials put out, timed and in the accuracy pass, by trial.
+fn hashes(run: &Value, precision: &str) -> BTreeMap<u64, Vec<u64>> {
+    let planned = run["plan"]["trials"].as_array().expect("planned trials");
+    let of = |trial: &&Value| {
+        let number = trial["trial"].as_u64().expect("a number");
+        planned
+            .iter()
+            .any(|planned| planned["trial"] == number && planned["precision"] == precision)
+    };
+    let number = |value: &Value| value.as_u64().expect("a hash");
+    let trials = run["results"]["trials"].as_array().expect("trials");
+    trials
+        .iter()
+        .filter(of)
+        .map(|trial| {
+            let windows = trial["windows"].as_array().expect("windows");
+            let mut all: Vec<u64> = windows.iter().map(|w| number(&w["output_crc"])).collect();
+            all.push(number(&trial["quality"]["outcomes_crc"]));
+            (number(&trial["trial"]), all)
+        })
+        .collect()
+}
+
+/// Compares with the same trials on this machine's processor. Integers are equal to the bit; floats need not
+/// be, for their sums are added in another order.
+fn puts_out_what_this_machine_does(folder: &Path) {
+    let here = folder.join("here");
+    let said = said(
+        scalebench(&["run", "--quiet", "--window-ms", "50"])
+            .args(TRIALS)
+            .arg("--output")
+            .arg(&here),
+    );
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let (board, here) = (run_file(&folder.join("run")), run_file(&here));
+    let integers = hashes(&board, "int8");
+    assert_eq!(integers.len(), 2);
+    assert_eq!(integers, hashes(&here, "int8"));
+    assert_eq!(hashes(&board, "float32").len(), 2);
+    println!(
+        "float32 outputs are {}those of this machine",
+        if hashes(&board, "float32") == hashes(&here, "float32") {
+            ""
+        } else {
+            "near, not "
+        }
+    );
+}
+
 fn benched_and_switched_off(name: &str) {
     let board = scalebench_boards::load(name).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -109,6 +161,7 @@ fn benched_and_switched_off(name: &str) {
     let said = said(&mut run(&board, &machine, dir.path()));
     assert_eq!(said.code, Some(0), "{said:?}");
     results(dir.path());
+    puts_out_what_this_machine_does(dir.path());
     assert!(said.out.contains("this board was emulated"), "{said:?}");
     let report = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
     assert!(report.contains("Emulated board."));
