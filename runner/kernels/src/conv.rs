@@ -253,12 +253,7 @@ impl Conv {
         let (depth, columns) = (self.params.depth(), self.params.columns());
         let [_, _, width, channels] = window.output;
         exactly(packed, self.packed_len(), Operand::Packed)?;
-        let lifts = weight_zero == 0 && gemm::takes_lifted(self.isa);
-        let prepare = |copied: &mut [i8]| {
-            if lifts {
-                copied.iter_mut().for_each(|x| *x ^= i8::MIN);
-            }
-        };
+        let prepare = |copied: &mut [i8]| weight_zero == 0 && gemm::lift(self.isa, copied);
         self.bands
             .for_each(input, padding, scratch, prepare, |band| {
                 let starts = Starts::of(&window, band.rows, self.bands.pitch());
@@ -270,7 +265,7 @@ impl Conv {
                         (packed, columns, weight_zero),
                         sink(&mut out[group * columns..], channels),
                     )?
-                    .with_lifted(lifts && band.copied)
+                    .with_lifted(band.prepared)
                     .run();
                 }
                 Ok(())

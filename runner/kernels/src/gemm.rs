@@ -298,7 +298,7 @@ pub(crate) struct Product<'a> {
     columns: usize,
     weight_zero: i32,
     /// Whether `left` was lifted already: 128 added to every byte, as unsigned ones. Only where
-    /// [`takes_lifted`] says so, and with weights that have no zero point.
+    /// [`lift`] did so, and with weights that have no zero point.
     lifted: bool,
     /// Whether multipliers round once, see [`Multiplier::apply_once`].
     once: bool,
@@ -462,12 +462,18 @@ fn rounds_once(isa: Isa) -> bool {
     }
 }
 
-/// Whether the kernel of an instruction set can be spared the lifting.
-pub(crate) fn takes_lifted(isa: Isa) -> bool {
+/// Lifts `bytes`, if the kernel of an instruction set can be spared doing so: whether it can.
+pub(crate) fn lift(isa: Isa, bytes: &mut [i8]) -> bool {
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => true,
-        _ => false,
+        Level::Avx512 => {
+            avx512::lift(bytes);
+            true
+        }
+        _ => {
+            let _ = bytes;
+            false
+        }
     }
 }
 

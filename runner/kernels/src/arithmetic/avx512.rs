@@ -219,6 +219,10 @@ unsafe fn store<T: Element>(to: *mut T, mask: __mmask16, values: __m512i) {
     // SAFETY: the caller's; the intrinsics ask for no alignment.
     unsafe {
         match size_of::<T>() {
+            // Without a mask, which some processors are slow at.
+            1 if mask == __mmask16::MAX => {
+                _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(values));
+            }
             1 => _mm_mask_storeu_epi8(to.cast(), mask, _mm512_cvtepi32_epi8(values)),
             _ => _mm256_mask_storeu_epi16(to.cast(), mask, _mm512_cvtepi32_epi16(values)),
         }

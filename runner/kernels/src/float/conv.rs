@@ -172,7 +172,7 @@ impl Conv {
                 image,
                 0.0,
                 scratch,
-                |_| (),
+                |_| false,
                 |band| {
                     let starts = Starts::of(window, band.rows, self.bands.pitch());
                     let out = &mut out[band.row * width * channels..];

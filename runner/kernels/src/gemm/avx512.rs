@@ -28,7 +28,7 @@ const LANES: usize = 16;
 const VECTOR: usize = 64;
 
 /// How many bytes ahead weights are fetched that are used once.
-const AHEAD: usize = 1024;
+const AHEAD: usize = 2048;
 
 pub(super) fn run(product: Product) {
     // SAFETY: only an `Isa` of this level leads here, and such a token is made where the processor
@@ -43,6 +43,18 @@ fn panels(product: Product) {
     } else {
         every_panel::<false>(product);
     }
+}
+
+/// Lifts bytes for a product [`Product::with_lifted`].
+pub(super) fn lift(bytes: &mut [i8]) {
+    // SAFETY: only an `Isa` of this level leads here, and such a token is made where the processor
+    // has these features.
+    unsafe { flip(bytes) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn flip(bytes: &mut [i8]) {
+    bytes.iter_mut().for_each(|x| *x ^= i8::MIN);
 }
 
 /// `LIFTED` as [`Product::with_lifted`] has it.
@@ -68,20 +80,37 @@ fn every_panel<const LIFTED: bool>(mut product: Product) {
 /// All rows times the `V` vectors of columns of one panel, in tiles of nearly equal height.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 fn strip<const V: usize, const LIFTED: bool>(product: &mut Product, panel: &[u8], column: usize) {
-    let most = if V == 4 { 6 } else { 8 };
-    let panel = Panel::<V, LIFTED>::new(panel, column, product.columns);
+    let panel = Panel::<V, LIFTED>::new(panel, column, product.columns, product.once);
     let mut rows = Rows::new(product.starts);
+    if rows.left == 1 {
+        // A lone row keeps its multipliers in registers.
+        return tile::<V, 1, LIFTED>(product, &panel, None, &mut rows);
+    }
+    tiles(product, &panel, &mut rows);
+}
+
+/// Several rows times the columns of a panel. Not part of [`strip`], whose frame stays small.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn tiles<const V: usize, const LIFTED: bool>(
+    product: &mut Product,
+    panel: &Panel<V, LIFTED>,
+    rows: &mut Rows,
+) {
+    let most = if V == 4 { 6 } else { 8 };
+    let all = panel.all_multipliers();
+    let ready = Some(&all);
     let mut tiles = rows.left.div_ceil(most);
     while tiles > 0 {
         match rows.left.div_ceil(tiles) {
-            1 => tile::<V, 1, LIFTED>(product, &panel, &mut rows),
-            2 => tile::<V, 2, LIFTED>(product, &panel, &mut rows),
-            3 => tile::<V, 3, LIFTED>(product, &panel, &mut rows),
-            4 => tile::<V, 4, LIFTED>(product, &panel, &mut rows),
-            5 => tile::<V, 5, LIFTED>(product, &panel, &mut rows),
-            6 => tile::<V, 6, LIFTED>(product, &panel, &mut rows),
-            7 => tile::<V, 7, LIFTED>(product, &panel, &mut rows),
-            _ => tile::<V, 8, LIFTED>(product, &panel, &mut rows),
+            1 => tile::<V, 1, LIFTED>(product, panel, ready, rows),
+            2 => tile::<V, 2, LIFTED>(product, panel, ready, rows),
+            3 => tile::<V, 3, LIFTED>(product, panel, ready, rows),
+            4 => tile::<V, 4, LIFTED>(product, panel, ready, rows),
+            5 => tile::<V, 5, LIFTED>(product, panel, ready, rows),
+            6 => tile::<V, 6, LIFTED>(product, panel, ready, rows),
+            7 => tile::<V, 7, LIFTED>(product, panel, ready, rows),
+            _ => tile::<V, 8, LIFTED>(product, panel, ready, rows),
         }
         tiles -= 1;
     }
@@ -92,6 +121,7 @@ fn strip<const V: usize, const LIFTED: bool>(product: &mut Product, panel: &[u8]
 fn tile<const V: usize, const R: usize, const LIFTED: bool>(
     product: &mut Product,
     panel: &Panel<V, LIFTED>,
+    ready: Option<&[Multipliers; V]>,
     rows: &mut Rows,
 ) {
     let row = rows.done;
@@ -100,7 +130,7 @@ fn tile<const V: usize, const R: usize, const LIFTED: bool>(
     let mut sums = dot::<V, R, LIFTED>(product.left, &starts, corrections, &product.taps, panel);
     match &mut product.sink {
         Sink::Bytes { out, step, stage } => {
-            panel.scale(&mut sums, product.once);
+            panel.scale(&mut sums, ready);
             panel.put_bytes(&sums, *stage, out, (row * *step, *step));
         }
         Sink::Wide { out, step } => {
@@ -121,11 +151,14 @@ fn dot<const V: usize, const R: usize, const LIFTED: bool>(
     taps: &Taps,
     panel: &Panel<V, LIFTED>,
 ) -> [[__m512i; V]; R] {
-    let biases = panel.field(0);
+    let biases = panel.biases();
     let mut sums = [biases; R];
-    for (sums, correction) in sums.iter_mut().zip(corrections) {
-        for sum in sums {
-            *sum = _mm512_sub_epi32(*sum, _mm512_set1_epi32(correction));
+    if !LIFTED {
+        // Where the input was lifted, weights have no zero point and there is nothing to correct.
+        for (sums, correction) in sums.iter_mut().zip(corrections) {
+            for sum in sums {
+                *sum = _mm512_sub_epi32(*sum, _mm512_set1_epi32(correction));
+            }
         }
     }
     let mut weights = panel.weights;
@@ -202,11 +235,24 @@ struct Panel<'a, const V: usize, const LIFTED: bool> {
     /// What lifts signed bytes to unsigned ones. The compiler must not know that all lanes are the
     /// same, or it lifts before it broadcasts, and the broadcast is no longer part of the load.
     lift: __m512i,
+    /// Whether multipliers round once.
+    once: bool,
+}
+
+/// The multipliers of sixteen columns.
+#[derive(Clone, Copy)]
+struct Multipliers {
+    /// What accumulators are shifted to the left by before, where any is.
+    left: Option<__m512i>,
+    even: Scale,
+    odd: Scale,
 }
 
 impl<'a, const V: usize, const LIFTED: bool> Panel<'a, V, LIFTED> {
-    #[target_feature(enable = "avx512f")]
-    fn new(bytes: &'a [u8], column: usize, columns: usize) -> Self {
+    /// Multipliers are rounded as in [`crate::requant::Multiplier::apply`], or `once` as in `apply_once`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn new(bytes: &'a [u8], column: usize, columns: usize, once: bool) -> Self {
         let (header, weights) = bytes.split_at(V * LANES * HEADER);
         let used = (columns - column - (V - 1) * LANES).min(LANES);
         Self {
@@ -215,54 +261,83 @@ impl<'a, const V: usize, const LIFTED: bool> Panel<'a, V, LIFTED> {
             column,
             last: ((1_u32 << used) - 1) as u16,
             lift: black_box(_mm512_set1_epi8(i8::MIN)),
+            once,
         }
     }
 
-    /// Biases (0), mantissas (1) or shifts (2).
+    /// The multipliers of all vectors.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn all_multipliers(&self) -> [Multipliers; V] {
+        let mut all = [self.multipliers(0); V];
+        for (v, one) in all.iter_mut().enumerate().skip(1) {
+            *one = self.multipliers(v);
+        }
+        all
+    }
+
+    /// Vector `v` of the biases (0), mantissas (1) or shifts (2).
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn field(&self, field: usize) -> [__m512i; V] {
+    fn field(&self, field: usize, v: usize) -> __m512i {
+        let bytes = &self.header[(field * V + v) * VECTOR..][..VECTOR];
+        // SAFETY: the slice has 64 bytes.
+        unsafe { load(bytes.as_ptr()) }
+    }
+
+    /// The multipliers of vector `v`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq")]
+    fn multipliers(&self, v: usize) -> Multipliers {
+        let zero = _mm512_setzero_si512();
+        let low_half = _mm512_set1_epi64(0xffff_ffff);
+        let (mantissa, shift) = (self.field(1, v), self.field(2, v));
+        if self.once {
+            let total = _mm512_sub_epi32(_mm512_set1_epi32(31), shift);
+            return Multipliers {
+                left: None,
+                even: Scale::once(mantissa, _mm512_and_si512(total, low_half)),
+                odd: Scale::once(upper(mantissa), upper(total)),
+            };
+        }
+        let left = _mm512_max_epi32(shift, zero);
+        let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shift), zero);
+        Multipliers {
+            left: (_mm512_test_epi32_mask(left, left) != 0).then_some(left),
+            even: Scale::twice(mantissa, _mm512_and_si512(right, low_half)),
+            odd: Scale::twice(upper(mantissa), upper(right)),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn biases(&self) -> [__m512i; V] {
         let mut vectors = [_mm512_setzero_si512(); V];
-        let bytes = self.header[field * V * VECTOR..].chunks_exact(VECTOR);
-        for (vector, bytes) in vectors.iter_mut().zip(bytes) {
-            // SAFETY: the slice has 64 bytes.
-            *vector = unsafe { load(bytes.as_ptr()) };
+        for (v, vector) in vectors.iter_mut().enumerate() {
+            *vector = self.field(0, v);
         }
         vectors
     }
 
-    /// Multiplies accumulators by their columns' multipliers, rounded as in
-    /// [`crate::requant::Multiplier::apply`], or `once` as in `apply_once`.
+    /// Multiplies accumulators by their columns' multipliers, which may be `ready`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    fn scale<const R: usize>(&self, sums: &mut [[__m512i; V]; R], once: bool) {
-        let (mantissas, shifts) = (self.field(1), self.field(2));
-        let zero = _mm512_setzero_si512();
+    fn scale<const R: usize>(
+        &self,
+        sums: &mut [[__m512i; V]; R],
+        ready: Option<&[Multipliers; V]>,
+    ) {
         for v in 0..V {
-            if !once && _mm512_cmpgt_epi32_mask(shifts[v], zero) != 0 {
-                let left = _mm512_max_epi32(shifts[v], zero);
-                for sums in sums.iter_mut() {
-                    sums[v] = _mm512_sllv_epi32(sums[v], left);
-                }
-            }
-        }
-        for v in 0..V {
-            let low_half = _mm512_set1_epi64(0xffff_ffff);
-            let [even, odd] = if once {
-                let total = _mm512_sub_epi32(_mm512_set1_epi32(31), shifts[v]);
-                [
-                    Scale::once(mantissas[v], _mm512_and_si512(total, low_half)),
-                    Scale::once(upper(mantissas[v]), upper(total)),
-                ]
-            } else {
-                let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shifts[v]), zero);
-                [
-                    Scale::twice(mantissas[v], _mm512_and_si512(right, low_half)),
-                    Scale::twice(upper(mantissas[v]), upper(right)),
-                ]
+            let Multipliers { left, even, odd } = match ready {
+                Some(ready) if R > 1 => ready[v],
+                _ => self.multipliers(v),
             };
             for sums in sums.iter_mut() {
-                let (low, high) = (even.apply(sums[v]), odd.apply(upper(sums[v])));
+                let sum = match left {
+                    Some(left) => _mm512_sllv_epi32(sums[v], left),
+                    None => sums[v],
+                };
+                let (low, high) = (even.apply(sum), odd.apply(upper(sum)));
                 sums[v] = _mm512_mask_shuffle_epi32::<_MM_PERM_CCAA>(low, 0xaaaa, high);
             }
         }
@@ -297,6 +372,12 @@ impl<'a, const V: usize, const LIFTED: bool> Panel<'a, V, LIFTED> {
                 let at = first + group / V * step + self.column;
                 // SAFETY: `Product::new` has checked that every column of every row lies within
                 // `out`, and all 64 lanes are columns.
+                unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(at).cast(), bytes) };
+                continue;
+            }
+            if V == 1 && self.last == u16::MAX && step == LANES && group + 4 <= R {
+                let at = first + group * step + self.column;
+                // SAFETY: as above; four rows of 16 columns each follow each other.
                 unsafe { _mm512_storeu_si512(out.as_mut_ptr().add(at).cast(), bytes) };
                 continue;
             }
@@ -356,6 +437,7 @@ fn upper(x: __m512i) -> __m512i {
 /// `e > 0`. A floor of a floor is one floor: `⌊(xm + 2^30 + 2^(30+e) − 2^31 [y < 0]) / 2^(31+e)⌋`.
 /// And `y < 0` may be read off `x < 0`: they differ only for `xm = −2^30`, which gives zero either
 /// way.
+#[derive(Clone, Copy)]
 struct Scale {
     mantissa: __m512i,
     /// What is added before the shift.

@@ -30,8 +30,8 @@ pub(crate) struct Band<'a, T> {
     pub(crate) rows: usize,
     /// From the first element of the first window.
     pub(crate) elements: &'a [T],
-    /// Whether they were copied, and prepared as the caller wanted.
-    pub(crate) copied: bool,
+    /// Whether they were copied, and the caller's `prepare` changed the copy.
+    pub(crate) prepared: bool,
 }
 
 impl Bands {
@@ -73,35 +73,36 @@ impl Bands {
     }
 
     /// Hands every band of one image to `each`, top to bottom. `padding` stands where the image has
-    /// no element. Elements that are copied, padding included, pass through `prepare` first.
+    /// no element. Elements that are copied, padding included, pass through `prepare` first, which
+    /// says whether it changed them.
     pub(crate) fn for_each<T: Copy>(
         &self,
         image: &[T],
         padding: T,
         scratch: &mut [T],
-        prepare: impl Fn(&mut [T]),
+        prepare: impl Fn(&mut [T]) -> bool,
         mut each: impl FnMut(Band<T>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let scratch = first_mut(scratch, self.scratch_len(), Operand::Scratch)?;
         let mut row = 0;
         while row < self.window.output[1] {
             let rows = self.rows.min(self.window.output[1] - row);
-            let elements = match self.slack {
-                None => image,
+            let (elements, prepared) = match self.slack {
+                None => (image, false),
                 Some(slack) => {
                     let length = self.window.covered(0, rows) * self.pitch;
                     let (lines, rest) = scratch.split_at_mut(length);
                     self.copy(image, row, padding, lines);
                     rest[..slack].fill(padding);
-                    prepare(&mut scratch[..length + slack]);
-                    &*scratch
+                    let prepared = prepare(&mut scratch[..length + slack]);
+                    (&*scratch, prepared)
                 }
             };
             each(Band {
                 row,
                 rows,
                 elements,
-                copied: self.slack.is_some(),
+                prepared,
             })?;
             row += rows;
         }
