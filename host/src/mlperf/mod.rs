@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`task`] | the four tasks and how each is scored |
 //! | [`answer`] | what a line of the board says |
-//! | [`line`] | commands out, lines in, everything kept |
+//! | [`mod@line`] | commands out, lines in, everything kept |
 //! | [`board`] | a board that is known: inputs loaded, inferences timed, again if need be |
 //! | [`trouble`] | what goes wrong, and what to do |
 //! | [`dataset`] | inputs and labels in EEMBC's folder layout |
