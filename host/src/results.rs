@@ -224,6 +224,15 @@ pub struct RailEnergy {
     pub peak_w: f64,
 }
 
+impl TrialResult {
+    /// Of the peak memory, what is neither the model, whose file has so many bytes, nor planned activations.
+    #[must_use]
+    pub fn unplanned_bytes(&self, model_bytes: u64) -> Option<u64> {
+        let planned = model_bytes.saturating_add(self.activation_bytes?);
+        Some(self.peak_bytes?.saturating_sub(planned))
+    }
+}
+
 /// Comparison with the golden vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GoldenResult {

@@ -66,7 +66,7 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
                     li { "Outliers have a modified z-score above 3.5; they are counted, not dropped." }
                     li { "No latency is published for a variant whose outputs differ from its golden vectors." }
                     li { "Energy: the integral of rail power between a window's marks, mean over the windows; ± is two standard uncertainties from shunt, offset, steps, sampling and edges (GUM). Behind it stands its tier: external meter, board rail, estimated, simulated or none." }
-                    li { "Peak memory is the runner's resident memory above what it had before the trial." }
+                    li { "Peak memory is the runner's resident memory above what it had before the trial; unplanned is what of it is neither the model's bytes nor planned activations: tract's graph, packed weights where they are longer, dataset and golden vectors." }
                 }
             }
         }

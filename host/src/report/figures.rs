@@ -29,6 +29,7 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
                         th.n { "p90" }
                         th.n { "p99" }
                         th.n title="peak memory above the runner's own" { "memory" }
+                        th.n title="of that, beyond the model's bytes and the planned activations" { "unplanned" }
                         th.n title="of one inference, gross; ± two standard uncertainties" { "energy" }
                         th { "validity" }
                     }
@@ -66,9 +67,10 @@ fn line(row: &Row<'_>, unbeaten: bool, sensible: bool) -> Markup {
                     None => { td.n.muted colspan="3" { "withheld" } }
                 }
                 td.n { (result.peak_bytes.map_or_else(none, units::bytes)) }
+                td.n { (result.unplanned_bytes(planned.model.bytes).map_or_else(none, units::bytes)) }
                 td.n title=(energy_tip(result)) { (table::energy(result)) }
             } @else {
-                td.muted colspan="8" { (short(&result.status)) }
+                td.muted colspan="9" { (short(&result.status)) }
             }
             td { (validity(row)) }
         }

@@ -55,6 +55,22 @@ fn a_family_is_analysed_on_the_page() {
 }
 
 #[test]
+fn memory_beyond_the_plan_is_told() {
+    let mut file = example::run_file();
+    let result = &mut file.results.trials[0];
+    (result.peak_bytes, result.activation_bytes) = (Some(5 << 20), Some(1 << 20));
+    let model = file.plan.trials[0].model.bytes;
+    let unplanned = (4 << 20) - model;
+    assert_eq!(
+        file.results.trials[0].unplanned_bytes(model),
+        Some(unplanned)
+    );
+    assert!(page(&file).contains(&crate::units::bytes(unplanned)));
+    file.results.trials[0].activation_bytes = None;
+    assert_eq!(file.results.trials[0].unplanned_bytes(model), None);
+}
+
+#[test]
 fn operators_that_were_timed_are_listed() {
     use crate::profile::{Operator, OperatorTime, Profile};
     let mut file = example::run_file();
