@@ -16,6 +16,8 @@ use crate::requant::Multiplier;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod near;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
@@ -24,7 +26,7 @@ mod neon;
 /// Both inputs are shifted left by 20 bits (15 for `i16`), scaled to twice the greater of their
 /// scales, added, and scaled to the output: `AddElementwise` (tflite/kernels/internal/reference/
 /// add.h, integer_ops/add.h) and `SubElementwise` (sub.h).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Add {
     pub(crate) zeros: [i32; 2],
     pub(crate) left: u32,
@@ -33,6 +35,9 @@ pub struct Add {
     pub(crate) output: Multiplier,
     pub(crate) zero: i32,
     pub(crate) range: Range,
+    /// What a fast path works out first; of ADD and SUB alone.
+    #[cfg(target_arch = "x86_64")]
+    near: Option<near::Near>,
 }
 
 impl Add {
@@ -46,19 +51,7 @@ impl Add {
         output: Quantisation,
         activation: Activation,
     ) -> Result<Self, Error> {
-        let (a, b, output) = (a.check::<T>()?, b.check::<T>()?, output.check::<T>()?);
-        let left = if T::MAX > 255 { 15 } else { 20 };
-        let twice = 2.0 * a.wide().max(b.wide());
-        let multiplier = |real| Multiplier::from_real(real).ok_or(Error::Quantisation);
-        Ok(Self {
-            zeros: [a.zero, b.zero],
-            left,
-            inputs: [multiplier(a.wide() / twice)?, multiplier(b.wide() / twice)?],
-            subtract: false,
-            output: multiplier(twice / (f64::from(1_u32 << left) * output.wide()))?,
-            zero: output.zero,
-            range: activation.range::<T>(output),
-        })
+        Self::planned::<T>([a, b], output, activation, false)
     }
 
     /// `a − b`.
@@ -71,10 +64,36 @@ impl Add {
         output: Quantisation,
         activation: Activation,
     ) -> Result<Self, Error> {
-        Ok(Self {
-            subtract: true,
-            ..Self::new::<T>(a, b, output, activation)?
-        })
+        Self::planned::<T>([a, b], output, activation, true)
+    }
+
+    fn planned<T: Element>(
+        [a, b]: [Quantisation; 2],
+        output: Quantisation,
+        activation: Activation,
+        subtract: bool,
+    ) -> Result<Self, Error> {
+        let (a, b, output) = (a.check::<T>()?, b.check::<T>()?, output.check::<T>()?);
+        let left = if T::MAX > 255 { 15 } else { 20 };
+        let twice = 2.0 * a.wide().max(b.wide());
+        let multiplier = |real| Multiplier::from_real(real).ok_or(Error::Quantisation);
+        let add = Self {
+            zeros: [a.zero, b.zero],
+            left,
+            inputs: [multiplier(a.wide() / twice)?, multiplier(b.wide() / twice)?],
+            subtract,
+            output: multiplier(twice / (f64::from(1_u32 << left) * output.wide()))?,
+            zero: output.zero,
+            range: activation.range::<T>(output),
+            #[cfg(target_arch = "x86_64")]
+            near: None,
+        };
+        #[cfg(target_arch = "x86_64")]
+        let add = Self {
+            near: near::Near::of::<T>(&add),
+            ..add
+        };
+        Ok(add)
     }
 
     /// An input on the scale common to both; each depends on its own element alone.
@@ -157,7 +176,7 @@ impl<T: Element> Binary<T> for Mul {
 
 /// Quantised SQUARED_DIFFERENCE, of `i8` alone as in the reference
 /// (tflite/kernels/squared_difference.cc): ADD's scheme with 7 bits of headroom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SquaredDifference(Add);
 
 impl SquaredDifference {

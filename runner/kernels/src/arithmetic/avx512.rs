@@ -10,6 +10,7 @@
 )]
 
 use super::Add;
+use super::near::Near;
 use crate::avx512::Scale;
 use crate::element::Element;
 use crate::requant::Multiplier;
@@ -34,8 +35,10 @@ pub(super) fn row<T: Element>(add: &Add, a: &[T], b: &[T], out: &mut [T]) {
 unsafe fn pairs<T: Element>(add: &Add, a: &[T], b: &[T], out: &mut [T]) {
     // SAFETY (all): the caller's; lanes beyond the end are masked.
     unsafe {
-        let near = Near::of::<T>(add).filter(|_| a.len() == out.len() && b.len() == out.len());
-        let near = near.map(|near| near.vectors());
+        let near = match &add.near {
+            Some(near) if a.len() == out.len() && b.len() == out.len() => Some(Rounding::new(near)),
+            _ => None,
+        };
         let one = Operand::new(add, 0, a);
         let other = Operand::new(add, 1, b);
         let output = Scale::all(add.output);
@@ -47,77 +50,27 @@ unsafe fn pairs<T: Element>(add: &Add, a: &[T], b: &[T], out: &mut [T]) {
         for at in (0..out.len()).step_by(LANES) {
             let left = (out.len() - at).min(LANES);
             let mask = ((1_u32 << left) - 1) as __mmask16;
-            if let Some(near) = &near {
-                let (x, y) = (
+            let certain = match &near {
+                Some(near) => near.rounded(
                     load(a.as_ptr().add(at), mask),
                     load(b.as_ptr().add(at), mask),
-                );
-                let (nearest, certain) = near.rounded(x, y);
-                if certain {
-                    let bounded = _mm512_min_epi32(_mm512_max_epi32(nearest, min), max);
-                    store(out.as_mut_ptr().add(at), mask, bounded);
-                    continue;
-                }
-            }
-            let (x, y) = (one.scaled(at, mask), other.scaled(at, mask));
-            let sum = if add.subtract {
-                _mm512_sub_epi32(x, y)
-            } else {
-                _mm512_add_epi32(x, y)
+                ),
+                None => None,
             };
-            let moved = _mm512_add_epi32(output.apply(sum), zero);
+            let moved = match certain {
+                Some(moved) => moved,
+                None => {
+                    let (x, y) = (one.scaled(at, mask), other.scaled(at, mask));
+                    let sum = if add.subtract {
+                        _mm512_sub_epi32(x, y)
+                    } else {
+                        _mm512_add_epi32(x, y)
+                    };
+                    _mm512_add_epi32(output.apply(sum), zero)
+                }
+            };
             let bounded = _mm512_min_epi32(_mm512_max_epi32(moved, min), max);
             store(out.as_mut_ptr().add(at), mask, bounded);
-        }
-    }
-}
-
-/// The sum as a real number, `x · fx + y · fy + c`, and how far its rounding may be trusted.
-///
-/// Scaling an operand rounds twice, by at most one step of the common scale in all; the specification's
-/// sum is therefore within two steps of the real one. Scaling the sum by `m · 2^-e`, `m < 1`, rounds at
-/// `2^-e` of an output step before it rounds to an output step: what is rounded last is within
-/// `2.5 · 2^-e` of the real number. Single precision adds less than `2^-22` of the greatest magnitude
-/// that occurs on the way.
-#[derive(Clone, Copy)]
-struct Near {
-    factors: [f32; 2],
-    constant: f32,
-    /// The greatest distance from an integer that leaves no doubt.
-    certain: f32,
-}
-
-impl Near {
-    /// `None` if the bound would leave too much in doubt.
-    fn of<T: Element>(add: &Add) -> Option<Self> {
-        let real = |multiplier: Multiplier| {
-            f64::from(multiplier.mantissa) * libm::exp2(f64::from(multiplier.shift - 31))
-        };
-        let steps = f64::from(1_u32 << add.left) * real(add.output);
-        let sign = if add.subtract { -1.0 } else { 1.0 };
-        let factors = [
-            steps * real(add.inputs[0]),
-            sign * steps * real(add.inputs[1]),
-        ];
-        let moved = |which: usize| f64::from(add.zeros[which]) * factors[which];
-        let constant = f64::from(add.zero) - moved(0) - moved(1);
-        let span = 2.0 * (f64::from(T::MAX) - f64::from(T::MIN) + 1.0);
-        let greatest = span * (factors[0].abs() + factors[1].abs() + 1.0);
-        let doubt = 2.5 * libm::exp2(f64::from(add.output.shift)) + greatest / f64::from(1 << 22);
-        (doubt < 1.0 / 256.0).then_some(Self {
-            factors: factors.map(|factor| factor as f32),
-            constant: constant as f32,
-            certain: (0.5 - doubt) as f32,
-        })
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn vectors(self) -> Rounding {
-        Rounding {
-            factors: self.factors.map(|factor| _mm512_set1_ps(factor)),
-            constant: _mm512_set1_ps(self.constant),
-            certain: _mm512_set1_ps(self.certain),
         }
     }
 }
@@ -130,17 +83,28 @@ struct Rounding {
 }
 
 impl Rounding {
-    /// Outputs before their clamp, and whether all of them are beyond doubt.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn new(near: &Near) -> Self {
+        let [x, y] = near.factors;
+        Self {
+            factors: [_mm512_set1_ps(x), _mm512_set1_ps(y)],
+            constant: _mm512_set1_ps(near.constant),
+            certain: _mm512_set1_ps(near.certain),
+        }
+    }
+
+    /// Outputs before their clamp, if all of them are beyond doubt.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq")]
-    fn rounded(&self, x: __m512i, y: __m512i) -> (__m512i, bool) {
+    fn rounded(&self, x: __m512i, y: __m512i) -> Option<__m512i> {
         let (x, y) = (_mm512_cvtepi32_ps(x), _mm512_cvtepi32_ps(y));
         let sum = _mm512_fmadd_ps(x, self.factors[0], self.constant);
         let sum = _mm512_fmadd_ps(y, self.factors[1], sum);
         // What rounding to the nearest integer leaves over.
         let rest = _mm512_abs_ps(_mm512_reduce_ps::<0>(sum));
         let doubtful = _mm512_cmp_ps_mask::<_CMP_NLT_US>(rest, self.certain);
-        (_mm512_cvtps_epi32(sum), doubtful == 0)
+        (doubtful == 0).then_some(_mm512_cvtps_epi32(sum))
     }
 }
 
