@@ -3,6 +3,7 @@
 //! The folders hold the truth: a run that was killed before it could be entered is found by its
 //! folder, and a lost catalogue is built again from them. Only tags live here alone.
 
+use crate::fleet::{self, FleetFolder};
 use crate::store::{RunFile, RunFolder, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -68,6 +69,14 @@ pub enum CatalogueError {
         /// The tag.
         name: String,
     },
+    /// One board of several.
+    #[error("`{name}` is one board of the run `{whole}`, whose report needs it: delete `{whole}`")]
+    Part {
+        /// What was to be deleted.
+        name: String,
+        /// The run it is part of.
+        whole: String,
+    },
     /// A run folder.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,7 +85,7 @@ pub enum CatalogueError {
 /// A run, as the catalogue has it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
-    /// Name of its folder.
+    /// Name of its folder; of one board of several behind the whole run's, `RUN/BOARD`.
     pub id: String,
     /// When it began, UTC.
     pub started: String,
@@ -231,18 +240,37 @@ impl Catalogue {
             .map_err(|source| self.error(source))
     }
 
-    /// Deletes a run's folder and its entry.
+    /// Deletes a run's folder, with all boards it has, and what the catalogue knows of it. Gives the folder.
     ///
     /// # Errors
     /// [`CatalogueError`].
-    pub fn remove(&self, name: &str) -> Result<Entry, CatalogueError> {
-        let entry = self.find(name)?;
-        std::fs::remove_dir_all(&entry.dir).map_err(|source| StoreError::Io {
-            path: entry.dir.clone(),
+    pub fn remove(&self, name: &str) -> Result<PathBuf, CatalogueError> {
+        let whole = format!("{name}/");
+        let of_several = |entry: &&Entry| entry.id.starts_with(&whole);
+        let mut gone: Vec<Entry> = self.list()?;
+        gone.retain(|entry| of_several(&entry));
+        let dir = if gone.is_empty() {
+            let entry = self.find(name)?;
+            if let Some((whole, _)) = entry.id.split_once('/') {
+                return Err(CatalogueError::Part {
+                    name: crate::text::escaped(name),
+                    whole: whole.to_owned(),
+                });
+            }
+            let dir = entry.dir.clone();
+            gone.push(entry);
+            dir
+        } else {
+            self.runs.join(name)
+        };
+        std::fs::remove_dir_all(&dir).map_err(|source| StoreError::Io {
+            path: dir.clone(),
             source,
         })?;
-        self.forget(&entry.id)?;
-        Ok(entry)
+        for entry in &gone {
+            self.forget(&entry.id)?;
+        }
+        Ok(dir)
     }
 
     /// Enters a run, or brings its entry up to date.
@@ -291,17 +319,17 @@ impl Catalogue {
             source,
         })?;
         for dir in entries.flatten().map(|entry| entry.path()) {
-            let Some(id) = dir.file_name().and_then(|name| name.to_str()) else {
-                continue;
-            };
-            if settled(id) {
-                continue;
-            }
-            if let Some(file) = RunFolder::open(&dir)
-                .ok()
-                .and_then(|folder| folder.load().ok())
-            {
-                self.enter(id, &file)?;
+            for dir in runs_in(&dir) {
+                let id = fleet::id(&dir);
+                if settled(&id) {
+                    continue;
+                }
+                if let Some(file) = RunFolder::open(&dir)
+                    .ok()
+                    .and_then(|folder| folder.load().ok())
+                {
+                    self.enter(&id, &file)?;
+                }
             }
         }
         Ok(())
@@ -328,6 +356,18 @@ impl Catalogue {
             source,
         }
     }
+}
+
+/// The run folders that a folder is or, of a run on several boards, holds.
+fn runs_in(dir: &Path) -> Vec<PathBuf> {
+    let Some(fleet) = FleetFolder::at(dir) else {
+        return vec![dir.to_owned()];
+    };
+    let members = fleet.load().map(|file| file.boards).unwrap_or_default();
+    members
+        .iter()
+        .map(|member| fleet.member(&member.name))
+        .collect()
 }
 
 /// Each step in a transaction of its own: a host that is killed leaves a sound older version.

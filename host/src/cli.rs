@@ -24,7 +24,7 @@ Begin with
 
 Exit codes
     0  everything was measured
-    1  some trials failed or were lost; the others are reported
+    1  some trials, or some of several boards, failed or were lost; the others are reported
     2  a wrong argument, or a file that is not what it should be
     3  the board cannot be reached, or was lost
     4  runner and host speak different protocol versions
@@ -92,6 +92,8 @@ Examples
         a board that runs scalebench-runner, windows of one second
     scalebench run --family fashion-cnn --variant s1 --variant s2 --precision float32
         only these
+    scalebench run --board raspberry-pi-4 --board rock-5b --port /dev/ttyUSB0 --port /dev/ttyUSB1
+        two boards at the same time, one report
     scalebench run --resume runs/2026-01-31T101500Z-local
         go on with a run that was cut short";
 
@@ -330,10 +332,33 @@ pub(crate) struct Place {
     pub(crate) runner: Option<String>,
 }
 
+/// Where the boards of a run are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Places {
+    /// Board file to use; several boards are measured at the same time [default: local, this machine's virtual
+    /// board]
+    #[arg(long, value_name = "BOARD")]
+    pub(crate) board: Vec<String>,
+    /// Serial port of the board; of several boards once for each in their order, or named [default: the board
+    /// file's; none for the virtual board]
+    #[arg(long, value_name = "[BOARD=]PATH")]
+    pub(crate) port: Vec<PathBuf>,
+    /// Bits per second [default: the board file's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1_200..=12_000_000))]
+    pub(crate) baud: Option<u32>,
+    /// Where the virtual board keeps its artefacts, of several each in a folder of its own [default: the user's
+    /// cache]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Command that starts another runner for the virtual board, such as an emulator and a runner
+    #[arg(long, value_name = "COMMAND", hide_short_help = true)]
+    pub(crate) runner: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) places: Places,
     /// Only this family; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) family: Vec<String>,
@@ -386,9 +411,10 @@ pub(crate) struct RunArgs {
     /// Folder of families [default: the shipped one, or $SCALEBENCH_MODELS]
     #[arg(long, value_name = "DIR")]
     pub(crate) models: Option<PathBuf>,
-    /// ELF of the board's runner, whose strings decode its log [default: this program]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) elf: Option<PathBuf>,
+    /// ELF of the board's runner, whose strings decode its log; of several boards once for each real one in their
+    /// order, or named [default: this program]
+    #[arg(long, value_name = "[BOARD=]FILE")]
+    pub(crate) elf: Vec<PathBuf>,
     /// What the board shall do after the run, where it runs nothing but the runner
     #[arg(long, value_enum, default_value = "stay")]
     pub(crate) then: Then,

@@ -8,6 +8,7 @@
 //! | [`session`], [`receiver`], [`port`] | the line to the board |
 //! | [`virtual_board`] | the board that is this machine |
 //! | [`capture`], [`store`], [`catalogue`] | every raw byte, the run folder, and the folder of runs |
+//! | [`fleet`] | runs on several boards at once |
 //! | [`cross`], [`image`], [`ssh`] | the runner's ways onto other boards: built, booted, copied |
 //! | [`aggregate`], [`results`], [`stats`] | from bytes to figures; live and in replay the same |
 //! | [`profile`] | where the time of an inference goes |
@@ -34,6 +35,7 @@ mod example;
 pub mod export;
 #[cfg(test)]
 mod fake_board;
+pub mod fleet;
 pub mod image;
 pub mod logs;
 pub mod mlperf;

@@ -6,6 +6,7 @@
 
 use crate::aggregate::{Aggregate, WindowReadings};
 use crate::capture::{self, Capture, CaptureError, Entry};
+use crate::fleet::{self, FleetFolder};
 use crate::mlperf::record::MlperfTiny;
 use crate::plan::{Plan, PlanError};
 use crate::receiver::Receiver;
@@ -43,6 +44,24 @@ pub enum StoreError {
     NoRun {
         /// The folder.
         path: PathBuf,
+    },
+    /// There are several.
+    #[error("{} holds a run of {}: name one of them: {}", path.display(), crate::text::counted(*boards, "board"), members.join(", "))]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// How many boards it has.
+        boards: usize,
+        /// Their folders.
+        members: Vec<String>,
+    },
+    /// A `boards.json` that cannot be read.
+    #[error("{}: {problem}: name the folder of one of the run's boards", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// The capture.
     #[error("{}: {source}", path.display())]
@@ -208,7 +227,7 @@ impl RunFolder {
         let folder = Self {
             dir: dir.to_owned(),
         };
-        if folder.capture().exists() || folder.run_json().exists() {
+        if folder.capture().exists() || folder.run_json().exists() || fleet::is_fleet(dir) {
             return Err(StoreError::Taken {
                 path: dir.to_owned(),
             });
@@ -219,18 +238,28 @@ impl RunFolder {
     /// Opens an existing one.
     ///
     /// # Errors
-    /// [`StoreError::NoRun`].
+    /// [`StoreError::NoRun`], or [`StoreError::Several`] when each of several boards has its own.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let folder = Self {
             dir: dir.to_owned(),
         };
         if folder.capture().is_file() {
-            Ok(folder)
-        } else {
-            Err(StoreError::NoRun {
-                path: dir.to_owned(),
-            })
+            return Ok(folder);
         }
+        let Some(fleet) = FleetFolder::at(dir) else {
+            return Err(StoreError::NoRun {
+                path: dir.to_owned(),
+            });
+        };
+        let members = fleet.load()?.boards;
+        Err(StoreError::Several {
+            path: dir.to_owned(),
+            boards: members.len(),
+            members: members
+                .iter()
+                .map(|member| fleet.member(&member.name).display().to_string())
+                .collect(),
+        })
     }
 
     /// The folder.
@@ -262,20 +291,7 @@ impl RunFolder {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".scalebench-")
-                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-                .tempfile_in(&self.dir)?;
-            file.write_all(bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|source| StoreError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        write_whole(path, bytes)
     }
 
     /// Writes `run.json`.
@@ -400,6 +416,24 @@ fn replay(
         sound: capture.sound,
         torn,
         log,
+    })
+}
+
+/// Writes a file whole, beside its place, and moves it there.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".scalebench-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|source| StoreError::Io {
+        path: path.to_owned(),
+        source,
     })
 }
 

@@ -1,11 +1,13 @@
 //! Tables in the terminal.
 
+use crate::fleet::Part;
 use crate::mlperf::record::MlperfTiny;
 use crate::plan::PlannedTrial;
 use crate::results::{Status, TrialResult};
 use crate::store::RunFile;
 use crate::units;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use scalebench_models::Precision;
 use std::collections::BTreeMap;
 
 /// A plain table that fits its terminal.
@@ -36,68 +38,96 @@ pub fn right(text: impl ToString) -> Cell {
 #[must_use]
 pub fn ordered(file: &RunFile) -> Vec<(&PlannedTrial, &TrialResult)> {
     let mut rows: Vec<_> = file.plan.trials.iter().zip(&file.results.trials).collect();
-    rows.sort_by(|(a, _), (b, _)| {
-        let key = |p: &PlannedTrial| {
-            (
-                p.family.clone(),
-                p.macs,
-                p.parameters,
-                p.variant.clone(),
-                p.precision,
-            )
-        };
-        key(a).cmp(&key(b))
-    });
+    rows.sort_by_key(|(planned, _)| order(planned));
     rows
+}
+
+/// What trials are sorted by where they are shown.
+pub(crate) fn order(planned: &PlannedTrial) -> (String, u64, u64, String, Precision) {
+    (
+        planned.family.clone(),
+        planned.macs,
+        planned.parameters,
+        planned.variant.clone(),
+        planned.precision,
+    )
 }
 
 /// What must be said beside every latency of a run that no board was measured in.
 #[must_use]
 pub fn caveat(file: &RunFile) -> Option<&'static str> {
-    let board = file.results.board.as_ref();
-    if file.connection.is_virtual {
-        Some("this was the local virtual board: the latencies are this machine's, not a board's")
-    } else if board.is_some_and(|board| board.emulated) {
-        Some("this board was emulated: its latencies are an emulator's, not a board's")
-    } else {
-        None
+    match file.kind() {
+        "emulated" => {
+            Some("this board was emulated: its latencies are an emulator's, not a board's")
+        }
+        "virtual" => Some(
+            "this was the local virtual board: the latencies are this machine's, not a board's",
+        ),
+        _ => None,
     }
 }
+
+const HEADER: [&str; 13] = [
+    "family",
+    "variant",
+    "precision",
+    "parameters",
+    "MACs",
+    "model",
+    "quality",
+    "cold",
+    "median",
+    "p90",
+    "p99",
+    "peak memory",
+    "energy",
+];
 
 /// The table of a run.
 #[must_use]
 pub fn trials(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Table {
-    let mut table = plain(&[
-        "family",
-        "variant",
-        "precision",
-        "parameters",
-        "MACs",
-        "model",
-        "quality",
-        "cold",
-        "median",
-        "p90",
-        "p99",
-        "peak memory",
-        "energy",
-    ]);
+    let mut table = plain(&HEADER);
     for (planned, result) in ordered(file) {
-        let mut row = vec![
-            Cell::new(&planned.family),
-            Cell::new(&planned.variant),
-            Cell::new(planned.precision),
-            right(units::count(planned.parameters)),
-            right(units::count(planned.macs)),
-            right(units::bytes(planned.model.bytes)),
-        ];
-        match trouble(result, refusals) {
-            Some((text, color)) => row.push(Cell::new(text).fg(color)),
-            None => row.extend(measured(planned, result)),
-        }
-        table.add_row(row);
+        table.add_row(row(planned, result, refusals));
     }
     table
+}
+
+/// The table of a run on several boards: a variant's boards below one another.
+#[must_use]
+pub fn fleet(parts: &[Part<'_>]) -> Table {
+    let mut table = plain(&[&["board"], HEADER.as_slice()].concat());
+    let mut rows: Vec<_> = parts
+        .iter()
+        .flat_map(|part| ordered(part.file).into_iter().map(move |row| (part, row)))
+        .collect();
+    rows.sort_by_key(|(_, (planned, _))| order(planned));
+    for (part, (planned, result)) in rows {
+        let mut cells = vec![Cell::new(part.name)];
+        cells.extend(row(planned, result, part.refusals));
+        table.add_row(cells);
+    }
+    table
+}
+
+fn row(
+    planned: &PlannedTrial,
+    result: &TrialResult,
+    refusals: &BTreeMap<u32, String>,
+) -> Vec<Cell> {
+    let mut row = vec![
+        Cell::new(&planned.family),
+        Cell::new(&planned.variant),
+        Cell::new(planned.precision),
+        right(units::count(planned.parameters)),
+        right(units::count(planned.macs)),
+        right(units::bytes(planned.model.bytes)),
+    ];
+    match trouble(result, refusals) {
+        Some((text, color)) => row.push(Cell::new(text).fg(color)),
+        None => row.extend(measured(planned, result)),
+    }
+    row
 }
 
 /// Which types of operators take the time, where they were timed one by one.

@@ -1,7 +1,7 @@
 //! `scalebench export` and `scalebench import`
 
 use super::out;
-use super::place::named;
+use super::place::{named, several};
 use crate::cli::{ExportArgs, ExportFormat, ImportArgs};
 use crate::failure::Wrong;
 use anyhow::Result;
@@ -26,14 +26,23 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
             .collect(),
         names => names.to_vec(),
     };
-    let read = |name: &String| -> Result<Exported> {
+    // All boards of a run on several.
+    let mut folders = Vec::new();
+    for name in &names {
         let kept = args.runs.runs.join(name);
-        let folder = match kept.is_dir() {
-            true => RunFolder::open(&kept)?,
-            false => named(name, &args.runs.runs)?,
-        };
+        match several(name, &args.runs.runs) {
+            Some(fleet) => {
+                for member in fleet.load()?.boards {
+                    folders.push(RunFolder::open(&fleet.member(&member.name))?);
+                }
+            }
+            None if kept.is_dir() => folders.push(RunFolder::open(&kept)?),
+            None => folders.push(named(name, &args.runs.runs)?),
+        }
+    }
+    let read = |folder: &RunFolder| -> Result<Exported> {
         Ok(Exported::read(
-            &folder,
+            folder,
             args.format == ExportFormat::Parquet,
         )?)
     };
@@ -52,14 +61,14 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
                 Wrong("Parquet goes into a folder: name it with --output".to_owned())
             })?;
             // One run at a time: each may have millions of readings.
-            for name in &names {
-                for file in partitions::write(&[read(name)?], dir)? {
+            for folder in &folders {
+                for file in partitions::write(&[read(folder)?], dir)? {
                     out::line(file.display())?;
                 }
             }
         }
         ExportFormat::Csv | ExportFormat::Json => {
-            let runs: Vec<Exported> = names.iter().map(read).collect::<Result<_>>()?;
+            let runs: Vec<Exported> = folders.iter().map(read).collect::<Result<_>>()?;
             match args.format {
                 ExportFormat::Csv => output(csv::csv(&runs).as_bytes())?,
                 _ => output(&json(&document::document(&runs)))?,

@@ -1,12 +1,13 @@
 //! `scalebench list`, `show`, `tag` and `rm`
 
-use super::out;
-use super::place::named_or_newest;
+use super::place::{named_or_newest, several};
+use super::{fleet, out};
 use crate::cli::{ListArgs, RmArgs, ShowArgs, TagArgs};
 use anyhow::Result;
 use comfy_table::Cell;
 use scalebench::analysis::Analysis;
 use scalebench::catalogue::{Catalogue, CatalogueError};
+use scalebench::fleet::{FleetFolder, part};
 use scalebench::store::json;
 use scalebench::table::{self, plain, right};
 use std::collections::BTreeMap;
@@ -43,6 +44,10 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode> {
 }
 
 pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode> {
+    let name = args.run.as_deref();
+    if let Some(folder) = name.and_then(|name| several(name, &args.runs.runs)) {
+        return show_several(args, &folder);
+    }
     let folder = named_or_newest(args.run.as_deref(), &args.runs.runs)?;
     let file = folder.load()?;
     let analysis = Analysis::of(&file);
@@ -61,6 +66,29 @@ pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode> {
         }
     }
     out::line(format!("\nreport: {}", folder.report().display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All boards of a run beside one another; their analyses are each board's own.
+fn show_several(args: &ShowArgs, folder: &FleetFolder) -> Result<ExitCode> {
+    let runs = folder.runs()?;
+    if args.json {
+        let analyses: BTreeMap<_, _> = runs
+            .iter()
+            .map(|(member, file)| (&member.name, Analysis::of(file)))
+            .collect();
+        out::bytes(&json(&analyses))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    fleet::table_of(&runs.iter().map(part).collect::<Vec<_>>())?;
+    for (member, _) in &runs {
+        out::line(format!(
+            "analysis of {0}: `scalebench show {1}`",
+            member.name,
+            folder.member(&member.name).display()
+        ))?;
+    }
+    out::line(format!("report: {}", folder.report().display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -84,7 +112,7 @@ pub(crate) fn rm(args: &RmArgs) -> Result<ExitCode> {
     let catalogue = Catalogue::open(&args.runs.runs)?;
     for name in &args.names {
         let gone = catalogue.remove(name)?;
-        out::line(format!("deleted {}", gone.dir.display()))?;
+        out::line(format!("deleted {}", gone.display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,12 +3,14 @@
 pub(crate) mod board;
 pub(crate) mod compare;
 pub(crate) mod export;
+mod fleet;
 pub(crate) mod keep;
 pub(crate) mod link;
 pub(crate) mod lists;
 pub(crate) mod mlperf_tiny;
 mod models;
 mod out;
+mod part;
 pub(crate) mod pick;
 mod place;
 pub(crate) mod rails;

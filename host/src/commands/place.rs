@@ -1,8 +1,10 @@
 //! Where the board is: a virtual one, or at a serial port.
 
-use crate::cli::Place;
+use crate::cli::{Place, Places};
+use crate::failure::Wrong;
 use anyhow::Result;
 use scalebench::catalogue::Catalogue;
+use scalebench::fleet::FleetFolder;
 use scalebench::port::Port;
 use scalebench::store::{RunFolder, StoreError};
 use scalebench::virtual_board::{Setup, VirtualBoard};
@@ -15,6 +17,76 @@ pub(crate) struct Reached {
     pub(crate) path: PathBuf,
     pub(crate) baud: u32,
     pub(crate) virtual_board: Option<VirtualBoard>,
+}
+
+/// The place of every board that a person means.
+pub(crate) fn each(places: &Places) -> Result<Vec<Place>> {
+    let mut boards: Vec<Option<String>> = places.board.iter().cloned().map(Some).collect();
+    if boards.is_empty() {
+        // Ports alone: boards of which no more is known.
+        boards.resize(places.port.len().max(1), None);
+    }
+    let names: Vec<&str> = boards
+        .iter()
+        .map(|board| board.as_deref().unwrap_or_default())
+        .collect();
+    let ports = dealt("--port", &places.port, &names, &|_| true)?;
+    let place = |(board, port)| Place {
+        board,
+        port,
+        baud: places.baud,
+        store: places.store.clone(),
+        runner: places.runner.clone(),
+    };
+    Ok(boards.iter().cloned().zip(ports).map(place).collect())
+}
+
+/// Deals an option's values out to boards: `BOARD=PATH` to the first of that name which has none, the others in
+/// their order to those of the rest that `wants` names by their index.
+pub(crate) fn dealt(
+    option: &str,
+    values: &[PathBuf],
+    boards: &[&str],
+    wants: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Option<PathBuf>>> {
+    let mut dealt = vec![None; boards.len()];
+    let mut plain = Vec::new();
+    for value in values {
+        let named = value
+            .to_str()
+            .and_then(|text| text.split_once('='))
+            .filter(|(name, _)| boards.contains(name));
+        let Some((name, path)) = named else {
+            plain.push(value.clone());
+            continue;
+        };
+        let free = (0..boards.len()).find(|&at| boards[at] == name && dealt[at].is_none());
+        let Some(at) = free else {
+            return Err(Wrong(format!(
+                "{option} {name}=… is there more often than board `{name}`: name each board's once"
+            ))
+            .into());
+        };
+        dealt[at] = Some(PathBuf::from(path));
+    }
+    if plain.is_empty() {
+        return Ok(dealt);
+    }
+    let left: Vec<usize> = (0..boards.len())
+        .filter(|&at| dealt[at].is_none() && wants(at))
+        .collect();
+    if left.len() != plain.len() {
+        return Err(Wrong(format!(
+            "{option} is given {} for {}: give it once for each board in their order, or as {option} BOARD=PATH",
+            scalebench::text::counted(plain.len(), "time"),
+            scalebench::text::counted(left.len(), "board"),
+        ))
+        .into());
+    }
+    for (at, value) in left.into_iter().zip(plain) {
+        dealt[at] = Some(value);
+    }
+    Ok(dealt)
 }
 
 /// The board file a person means; nothing is known of a bare serial port.
@@ -90,7 +162,15 @@ pub(crate) fn named(name: &str, runs: &Path) -> Result<RunFolder> {
         return Ok(RunFolder::open(dir)?);
     }
     let catalogue = Catalogue::open(runs)?;
+    if FleetFolder::at(&runs.join(name)).is_some() {
+        return Ok(RunFolder::open(&runs.join(name))?);
+    }
     Ok(RunFolder::open(&catalogue.find(name)?.dir)?)
+}
+
+/// The run on several boards that a folder, or a name in the folder of runs, holds.
+pub(crate) fn several(name: &str, runs: &Path) -> Option<FleetFolder> {
+    FleetFolder::at(Path::new(name)).or_else(|| FleetFolder::at(&runs.join(name)))
 }
 
 /// The run of that name or, without one, the newest that is kept.
@@ -103,4 +183,44 @@ pub(crate) fn named_or_newest(name: Option<&str>, runs: &Path) -> Result<RunFold
         path: runs.to_owned(),
     })?;
     Ok(RunFolder::open(&newest.dir)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports(boards: &[&str], values: &[&str]) -> Result<Vec<Option<PathBuf>>> {
+        let values: Vec<PathBuf> = values.iter().map(PathBuf::from).collect();
+        dealt("--port", &values, boards, &|_| true)
+    }
+
+    #[test]
+    fn ports_are_dealt_by_name_and_by_order() {
+        let path = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(
+            ports(&["pi", "bone"], &["/dev/a", "/dev/b"]).unwrap(),
+            [path("/dev/a"), path("/dev/b")]
+        );
+        assert_eq!(
+            ports(&["local", "pi", "bone"], &["bone=/dev/b", "pi=/dev/a"]).unwrap(),
+            [None, path("/dev/a"), path("/dev/b")]
+        );
+        assert_eq!(
+            ports(&["pi", "pi"], &["pi=/dev/a", "pi=/dev/b=c"]).unwrap(),
+            [path("/dev/a"), path("/dev/b=c")]
+        );
+        // Not a board's name: part of a path.
+        assert_eq!(ports(&["pi"], &["/dev/x=y"]).unwrap(), [path("/dev/x=y")]);
+    }
+
+    #[test]
+    fn ports_that_do_not_add_up_are_refused() {
+        let error = ports(&["pi", "bone"], &["/dev/a"]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "--port is given 1 time for 2 boards: give it once for each board in their order, or as --port BOARD=PATH"
+        );
+        let error = ports(&["pi", "bone"], &["pi=/a", "pi=/b"]).unwrap_err();
+        assert!(error.to_string().contains("more often than board `pi`"));
+    }
 }

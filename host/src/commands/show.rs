@@ -12,6 +12,37 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// Where progress is shown; boards that are measured at once share it.
+pub(crate) struct Screen(Option<MultiProgress>);
+
+impl Screen {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self((!quiet).then(|| {
+            MultiProgress::with_draw_target(if std::io::stderr().is_terminal() {
+                ProgressDrawTarget::stderr_with_hz(10)
+            } else {
+                ProgressDrawTarget::hidden()
+            })
+        }))
+    }
+
+    /// Lines for one board; its name stands before everything that is said of it.
+    pub(crate) fn ui(&self, board: Option<&str>) -> Ui {
+        let Some(bars) = self.0.clone() else {
+            return Ui {
+                watch: Watch::nobody(),
+                thread: None,
+            };
+        };
+        let board = board.map_or_else(String::new, |board| format!("{board}: "));
+        let (sender, receiver) = sync_channel(256);
+        Ui {
+            watch: Watch::to(sender),
+            thread: Some(std::thread::spawn(move || show(&receiver, &bars, &board))),
+        }
+    }
+}
+
 /// Shows progress in a thread of its own, so that drawing never holds up the line.
 pub(crate) struct Ui {
     watch: Watch,
@@ -20,18 +51,7 @@ pub(crate) struct Ui {
 
 impl Ui {
     pub(crate) fn new(quiet: bool) -> Self {
-        if quiet {
-            return Self {
-                watch: Watch::nobody(),
-                thread: None,
-            };
-        }
-        let (sender, receiver) = sync_channel(256);
-        let thread = std::thread::spawn(move || show(&receiver));
-        Self {
-            watch: Watch::to(sender),
-            thread: Some(thread),
-        }
+        Screen::new(quiet).ui(None)
     }
 
     pub(crate) fn watch(&self) -> Watch {
@@ -47,13 +67,8 @@ impl Ui {
     }
 }
 
-fn show(receiver: &Receiver<Progress>) {
+fn show(receiver: &Receiver<Progress>, bars: &MultiProgress, board: &str) {
     let terminal = std::io::stderr().is_terminal();
-    let bars = MultiProgress::with_draw_target(if terminal {
-        ProgressDrawTarget::stderr_with_hz(10)
-    } else {
-        ProgressDrawTarget::hidden()
-    });
     let style = |template: &str| {
         ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -75,11 +90,11 @@ fn show(receiver: &Receiver<Progress>) {
     for progress in receiver {
         match progress {
             Progress::Connected { machine } => {
-                trials.set_message(format!("connected to {machine}"))
+                trials.set_message(format!("{board}connected to {machine}"))
             }
             Progress::Upload { done, total, file } => {
                 trials.set_message(format!(
-                    "uploading {file}: {} of {}",
+                    "{board}uploading {file}: {} of {}",
                     units::bytes(done),
                     units::bytes(total)
                 ));
@@ -91,8 +106,8 @@ fn show(receiver: &Receiver<Progress>) {
             } => {
                 trials.set_length(total as u64);
                 trials.set_position(done as u64);
-                trials.set_message(next.clone());
-                label = next;
+                label = format!("{board}{next}");
+                trials.set_message(label.clone());
             }
             Progress::Phase(phase) => trials.set_message(format!("{label}: {phase}")),
             Progress::Ended {
@@ -102,11 +117,11 @@ fn show(receiver: &Receiver<Progress>) {
             } => {
                 trials.inc(1);
                 say(format!(
-                    "{} {label}: {outcome}",
+                    "{} {board}{label}: {outcome}",
                     if well { "✓" } else { "✗" }
                 ));
             }
-            Progress::Note(text) => say(format!("note: {text}")),
+            Progress::Note(text) => say(format!("note: {board}{text}")),
             Progress::Link {
                 stats,
                 bytes,

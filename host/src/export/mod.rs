@@ -52,12 +52,8 @@ impl Exported {
     /// # Errors
     /// [`StoreError`] of the folder, its `run.json` or its capture.
     pub fn read(folder: &RunFolder, readings: bool) -> Result<Self, StoreError> {
-        let id = folder.dir().file_name().map_or_else(
-            || "run".to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        );
         Ok(Self {
-            id,
+            id: crate::fleet::id(folder.dir()),
             file: folder.load()?,
             readings: if readings {
                 folder.readings()?

@@ -6,10 +6,12 @@ mod chart;
 mod choice;
 mod details;
 mod figures;
+mod fleet;
 mod profile;
 mod scaling;
 
 use crate::analysis::Analysis;
+use crate::fleet::Part;
 use crate::plan::PlannedTrial;
 use crate::results::TrialResult;
 use crate::store::RunFile;
@@ -25,16 +27,50 @@ const STYLE: &str = include_str!("style.css");
 /// One trial as the report sees it.
 pub(crate) type Row<'a> = (&'a PlannedTrial, &'a TrialResult);
 
-/// The page.
+/// The page of a run on one board.
 #[must_use]
 pub fn page(file: &RunFile) -> String {
     let rows = crate::table::ordered(file);
-    let analysis = Analysis::of(file);
     let title = format!(
         "scalebench: {} on {}",
         family_names(&rows).join(", "),
         machine(file)
     );
+    document(
+        &title,
+        &file.scalebench,
+        &html! {
+            (header(file))
+            (body(file))
+        },
+    )
+}
+
+/// The page of a run on several boards: what they do beside one another, then each as on its own page.
+#[must_use]
+pub fn fleet(parts: &[Part<'_>]) -> String {
+    let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+    let version = parts
+        .first()
+        .map_or(env!("CARGO_PKG_VERSION"), |part| &part.file.scalebench);
+    document(
+        &format!("scalebench: {}", names.join(", ")),
+        version,
+        &html! {
+            (fleet::header(parts))
+            (fleet::beside(parts))
+            @for part in parts {
+                h2.board id=(part.name) { (part.name) }
+                @if let Some(trouble) = part.trouble {
+                    p.notice { strong { "Not measured to the end. " } (trouble) }
+                }
+                (body(part.file))
+            }
+        },
+    )
+}
+
+fn document(title: &str, version: &str, content: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -42,24 +78,30 @@ pub fn page(file: &RunFile) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                meta name="generator" content=(format!("scalebench {}", file.scalebench));
+                meta name="generator" content=(format!("scalebench {version}"));
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                main {
-                    (header(file))
-                    (notice(file))
-                    @for family in family_names(&rows) {
-                        (section(&family, &rows, &analysis))
-                    }
-                    (details::remarks(file))
-                    (details::provenance(file, &rows))
-                }
+                main { (content) }
             }
         }
     }
     .into_string()
+}
+
+/// Everything below the header.
+fn body(file: &RunFile) -> Markup {
+    let rows = crate::table::ordered(file);
+    let analysis = Analysis::of(file);
+    html! {
+        (notice(file))
+        @for family in family_names(&rows) {
+            (section(&family, &rows, &analysis))
+        }
+        (details::remarks(file))
+        (details::provenance(file, &rows))
+    }
 }
 
 fn family_names(rows: &[Row<'_>]) -> Vec<String> {
@@ -73,6 +115,7 @@ fn family_names(rows: &[Row<'_>]) -> Vec<String> {
 
 fn machine(file: &RunFile) -> String {
     match &file.results.board {
+        Some(board) if board.emulated => format!("{} (emulated)", board.machine),
         Some(_) if file.connection.is_virtual => "the local virtual board".to_owned(),
         Some(board) => board.machine.clone(),
         None => file.plan.board.clone(),
@@ -108,22 +151,17 @@ fn notice(file: &RunFile) -> Markup {
         .rails
         .iter()
         .any(|rail| rail.tier == "simulated");
-    let emulated = file
-        .results
-        .board
-        .as_ref()
-        .is_some_and(|board| board.emulated);
     html! {
-        @if file.connection.is_virtual {
-            p.notice {
-                strong { "Virtual board. " }
-                "The runner was a process on " (file.host.cpu) ": these latencies are that machine's, not a board's."
-            }
-        } @else if emulated {
-            p.notice {
+        @match file.kind() {
+            "emulated" => p.notice {
                 strong { "Emulated board. " }
                 "These latencies are an emulator's: they are no board's latencies."
-            }
+            },
+            "virtual" => p.notice {
+                strong { "Virtual board. " }
+                "The runner was a process on " (file.host.cpu) ": these latencies are that machine's, not a board's."
+            },
+            _ => {}
         }
         @if simulated {
             p.notice {
