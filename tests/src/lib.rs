@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`noise`] | fault injection: a seeded line that flips, drops, doubles, inserts, delays and is cut |
 //! | [`fake_board`] | a board that sends readings as fast as the line takes them, and nothing else |
+//! | [`browser`] | Chromium, to look at reports with |
 //! | [`cable`] | a cable that is pulled out and plugged in again |
 //! | [`emulator`] | boards under `qemu-system`, with stock kernels |
 //! | [`mlperf`] | inputs of MLPerf Tiny, labelled by the reference kernels |
 //! | [`lab`] | the real programs: built, started, killed, listened to |
 
+pub mod browser;
 pub mod cable;
 pub mod emulator;
 pub mod fake_board;

@@ -5,14 +5,15 @@ use crate::units;
 use maud::{Markup, html};
 use scalebench_models::Metric;
 
-const WIDTH: f64 = 540.0;
-const HEIGHT: f64 = 340.0;
-const LEFT: f64 = 62.0;
-const RIGHT: f64 = 18.0;
-const TOP: f64 = 14.0;
-const BOTTOM: f64 = 46.0;
-/// Height of a label and mean width of its characters, for keeping labels apart.
-const LABEL: (f64, f64) = (14.0, 6.6);
+// Narrow enough for its letters to be read on a telephone's screen, where it is shown smaller than drawn.
+const WIDTH: f64 = 400.0;
+const HEIGHT: f64 = 280.0;
+const LEFT: f64 = 50.0;
+const RIGHT: f64 = 14.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 42.0;
+/// Height of a label and width of its widest characters, for keeping labels apart.
+const LABEL: (f64, f64) = (13.0, 7.8);
 
 /// What the logarithmic x axis shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(crate) struct Point {
     /// Low end, value, high end.
     pub(crate) y: [f64; 3],
     pub(crate) tip: String,
+    /// Whether it is the one to ship.
+    pub(crate) chosen: bool,
 }
 
 pub(crate) struct Chart<'a> {
@@ -138,14 +141,14 @@ impl Chart<'_> {
             @for value in y_ticks(y_low, y_high) {
                 @let at = y.place(value);
                 line.grid x1=(px(LEFT)) x2=(px(WIDTH - RIGHT)) y1=(px(at)) y2=(px(at)) {}
-                text.tick x=(px(LEFT - 8.0)) y=(px(at + 4.0)) text-anchor="end" { (self.y_tick(value)) }
+                text.tick x=(px(LEFT - 6.0)) y=(px(at + 3.8)) text-anchor="end" { (self.y_tick(value)) }
             }
             @for value in x_ticks(x_low, x_high) {
                 @let at = x.place(value.log10());
                 line.grid x1=(px(at)) x2=(px(at)) y1=(px(TOP)) y2=(px(HEIGHT - BOTTOM)) {}
-                text.tick x=(px(at)) y=(px(HEIGHT - BOTTOM + 18.0)) text-anchor="middle" { (self.axis.tick(value)) }
+                text.tick x=(px(at)) y=(px(HEIGHT - BOTTOM + 16.0)) text-anchor="middle" { (self.axis.tick(value)) }
             }
-            text.tick x=(px(LEFT + x.length / 2.0)) y=(px(HEIGHT - 8.0)) text-anchor="middle" { (self.axis.title()) }
+            text.tick x=(px(LEFT + x.length / 2.0)) y=(px(HEIGHT - 7.0)) text-anchor="middle" { (self.axis.title()) }
             path.front d=(steps(&front)) {}
             @for (point, kept) in self.points.iter().zip(unbeaten) {
                 @let (cx, cy) = place(point);
@@ -153,7 +156,8 @@ impl Chart<'_> {
                     title { (point.tip) }
                     line.error x1=(px(cx)) x2=(px(cx)) y1=(px(y.place(point.y[0]))) y2=(px(y.place(point.y[2]))) {}
                     line.error x1=(px(x.place(point.x[0].log10()))) x2=(px(x.place(point.x[2].log10()))) y1=(px(cy)) y2=(px(cy)) {}
-                    circle.beaten[!kept] cx=(px(cx)) cy=(px(cy)) r="5.5" {}
+                    @if point.chosen { circle.chosen cx=(px(cx)) cy=(px(cy)) r="9" {} }
+                    circle.beaten[!kept] cx=(px(cx)) cy=(px(cy)) r="5" {}
                 }
             }
             @for (text, at) in labels {
@@ -177,7 +181,10 @@ impl Chart<'_> {
             })
             .collect();
         let mut labels = Vec::new();
-        for (point, _) in self.points.iter().zip(unbeaten).filter(|(_, kept)| **kept) {
+        let front = self.points.iter().zip(unbeaten);
+        let front = front.filter(|(point, kept)| **kept && !point.chosen);
+        let chosen = self.points.iter().filter(|point| point.chosen);
+        for point in chosen.chain(front.map(|(point, _)| point)) {
             let (x, y) = place(point);
             let width = LABEL.1 * point.label.chars().count() as f64;
             let spots = [
@@ -223,6 +230,7 @@ impl Chart<'_> {
                 @for name in series {
                     span class=(format!("key {name}")) { (name) }
                 }
+                @if self.points.iter().any(|point| point.chosen) { span.key.ring { "ship this" } }
                 span.key.pareto { "not beaten: nothing is both better and cheaper" }
             }
         }
@@ -290,8 +298,8 @@ fn x_ticks(low: f64, high: f64) -> Vec<f64> {
             }
         }
     }
-    // Seven fit side by side.
-    let skip = ticks.len().div_ceil(7).max(1);
+    // Six fit side by side.
+    let skip = ticks.len().div_ceil(6).max(1);
     ticks.into_iter().step_by(skip).collect()
 }
 
@@ -328,7 +336,7 @@ mod tests {
         assert_eq!(x_ticks(3.0, 7.2), [1e3, 1e4, 1e5, 1e6, 1e7]);
         for (low, high) in [(0.0, 0.1), (2.9, 4.1), (5.0, 11.0)] {
             let count = x_ticks(low, high).len();
-            assert!((1..=8).contains(&count), "{count}");
+            assert!((1..=6).contains(&count), "{count}");
         }
     }
 

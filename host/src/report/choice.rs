@@ -1,30 +1,30 @@
-//! Which variant to ship: the three that matter of a family.
+//! Which variant to ship, and what the next ones on each side cost.
 
 use super::Row;
+use super::scaling::gained;
+use crate::analysis::FamilyAnalysis;
+use crate::scaling::{Cost, steps::Step};
 use crate::stats::pareto;
 use crate::units;
 use maud::{Markup, html};
 use scalebench_models::Direction;
 
-/// The three, by their place in the rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Card {
-    heading: &'static str,
-    title: String,
-    quality: String,
-    latency: String,
-    size: String,
-    why: String,
-}
-
 /// What a family's figures say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
-    cards: Vec<Card>,
     /// Whether the row is not beaten in latency and quality.
     pub(crate) pareto: Vec<bool>,
     /// The row to ship unless there is a reason for another.
     pub(crate) sensible: Option<usize>,
+    best: Option<usize>,
+    fastest: Option<usize>,
+}
+
+/// A neighbour along the front of latency and quality.
+struct Neighbour<'a> {
+    row: &'a Row<'a>,
+    step: &'a Step,
+    up: bool,
 }
 
 impl Choice {
@@ -41,67 +41,124 @@ impl Choice {
         }
         let best = measured
             .iter()
-            .max_by(|a, b| a.2.total_cmp(&b.2).then(b.1.total_cmp(&a.1)))
-            .copied();
+            .max_by(|a, b| a.2.total_cmp(&b.2).then(b.1.total_cmp(&a.1)));
         let fastest = measured
             .iter()
-            .min_by(|a, b| a.1.total_cmp(&b.1).then(b.2.total_cmp(&a.2)))
-            .copied();
-        let (Some(best), Some(fastest)) = (best, fastest) else {
-            return Self {
-                pareto: unbeaten,
-                ..Self::default()
-            };
-        };
-        let enough = enough(&rows[best.0], best.2, &measured);
-        let sensible = measured
-            .iter()
-            .filter(|(_, _, good)| *good >= enough)
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .copied()
-            .unwrap_or(best);
-        let cards = vec![
-            card(
-                "Ship this",
-                &rows[sensible.0],
-                compared(&rows[best.0], best, &rows[sensible.0], sensible),
-            ),
-            card(
-                "Best quality",
-                &rows[best.0],
-                "the highest of the family".to_owned(),
-            ),
-            card(
-                "Fastest",
-                &rows[fastest.0],
-                "the lowest latency of the family".to_owned(),
-            ),
-        ];
+            .min_by(|a, b| a.1.total_cmp(&b.1).then(b.2.total_cmp(&a.2)));
+        let sensible = best.and_then(|best| {
+            let enough = enough(&rows[best.0], best.2, &measured);
+            measured
+                .iter()
+                .filter(|(_, _, good)| *good >= enough)
+                .min_by(|a, b| a.1.total_cmp(&b.1))
+        });
         Self {
-            cards,
             pareto: unbeaten,
-            sensible: Some(sensible.0),
+            sensible: sensible.map(|one| one.0),
+            best: best.map(|one| one.0),
+            fastest: fastest.map(|one| one.0),
         }
     }
 
-    pub(crate) fn cards(&self) -> Markup {
+    /// The next variant up, or down, from the one to ship.
+    fn neighbour<'a>(
+        &self,
+        rows: &'a [Row<'a>],
+        analysis: Option<&'a FamilyAnalysis>,
+        up: bool,
+    ) -> Option<Neighbour<'a>> {
+        let here = name(&rows[self.sensible?]);
+        let step = analysis?
+            .steps
+            .iter()
+            .find(|step| *(if up { &step.from } else { &step.to }) == here)?;
+        let there = if up { &step.to } else { &step.from };
+        let row = rows.iter().find(|row| name(row) == *there)?;
+        Some(Neighbour { row, step, up })
+    }
+
+    /// The variant to ship, its neighbours, and the extremes of the family.
+    pub(crate) fn cards(&self, rows: &[Row<'_>], analysis: Option<&FamilyAnalysis>) -> Markup {
+        let (Some(sensible), Some(best), Some(fastest)) = (self.sensible, self.best, self.fastest)
+        else {
+            return html! { p.muted { "No variant of this family has both a latency and a quality." } };
+        };
+        let ship = &rows[sensible];
         html! {
-            @if self.cards.is_empty() {
-                p.muted { "No variant of this family has both a latency and a quality." }
-            } @else {
-                div.cards {
-                    @for (at, card) in self.cards.iter().enumerate() {
-                        div.card.first[at == 0] {
-                            p.heading { (card.heading) }
-                            p.name { (card.title) }
-                            p.pair { span { (card.latency) } span { (card.quality) } span { (card.size) } }
-                            p.why { (card.why) }
+            div.cards {
+                div.card.first {
+                    p.heading { "Ship this" }
+                    p.name { (name(ship)) }
+                    p.pair { @for figure in figures(ship) { span { (figure) } } }
+                    p.why { (compared(&rows[best], ship, best == sensible)) }
+                }
+                @for up in [true, false] {
+                    div.card {
+                        p.heading { @if up { "The next size up costs" } @else { "The next size down saves" } }
+                        @match self.neighbour(rows, analysis, up) {
+                            Some(next) => (beside(ship, &next)),
+                            None => {
+                                p.name { "–" }
+                                p.why { @if up { "No measured variant is better." } @else { "No measured variant is faster." } }
+                            }
                         }
                     }
                 }
             }
+            p.extremes {
+                span { "Best quality: " strong { (name(&rows[best])) } ", " (figures(&rows[best]).join(", ")) }
+                span { "Fastest: " strong { (name(&rows[fastest])) } ", " (figures(&rows[fastest]).join(", ")) }
+            }
         }
     }
+
+    /// An entry of the overview: the family, what to ship of it, and what its neighbours cost.
+    pub(crate) fn line(&self, rows: &[Row<'_>], analysis: Option<&FamilyAnalysis>) -> Markup {
+        let family = rows.first().map_or("", |row| row.0.family.as_str());
+        html! {
+            li {
+                p.family { (family) }
+                @match self.sensible.map(|at| &rows[at]) {
+                    Some(ship) => {
+                        p { "Ship " strong { (name(ship)) } br; span.muted { (figures(ship).join(", ")) } }
+                        @for up in [true, false] {
+                            @match self.neighbour(rows, analysis, up) {
+                                Some(next) => p {
+                                    (if up { "Next up " } else { "Next down " }) strong { (name(next.row)) } br;
+                                    span.muted { (difference(ship, &next)) ", " (buys(&next)) }
+                                },
+                                None => p.muted { (if up { "No variant is better." } else { "No variant is faster." }) },
+                            }
+                        }
+                    }
+                    None => p.muted { "No variant has both a latency and a quality." },
+                }
+            }
+        }
+    }
+}
+
+fn name((planned, _): &Row<'_>) -> String {
+    format!("{} {}", planned.variant, planned.precision)
+}
+
+fn latency(row: &Row<'_>) -> Option<f64> {
+    Some(row.1.latency?.median_ns)
+}
+
+/// Latency, quality, size and, where measured, energy with what it is worth.
+fn figures(row: &Row<'_>) -> Vec<String> {
+    let (planned, result) = row;
+    let energy = result.energy.as_ref();
+    [
+        latency(row).map(units::time),
+        crate::table::quality(planned, result),
+        Some(units::bytes(planned.model.bytes)),
+        energy.map(|energy| format!("{} {}", units::energy(energy.gross_j.value), energy.tier)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Quality with more being better.
@@ -128,62 +185,90 @@ fn enough(best: &Row<'_>, value: f64, measured: &[(usize, f64, f64)]) -> f64 {
     }
 }
 
-fn card(heading: &'static str, row: &Row<'_>, why: String) -> Card {
-    let (planned, result) = row;
-    Card {
-        heading,
-        title: format!("{} {}", planned.variant, planned.precision),
-        quality: crate::table::quality(planned, result).unwrap_or_default(),
-        latency: result
-            .latency
-            .map_or(String::new(), |l| units::time(l.median_ns)),
-        size: units::bytes(planned.model.bytes),
-        why,
-    }
-}
-
-fn compared(
-    best: &Row<'_>,
-    (best_at, best_ns, _): (usize, f64, f64),
-    row: &Row<'_>,
-    (at, ns, _): (usize, f64, f64),
-) -> String {
-    if best_at == at {
-        return "nothing smaller is as good: quality still rises with size".to_owned();
+fn compared(best: &Row<'_>, row: &Row<'_>, same: bool) -> String {
+    if same {
+        return "Nothing smaller is as good: quality still rises with size.".to_owned();
     }
     let metric = row.0.metric;
-    let value = |row: &Row<'_>| {
-        row.1
-            .quality
-            .as_ref()
-            .and_then(|q| q.value)
-            .unwrap_or_default()
-    };
-    let difference = (value(best) - value(row)).abs();
-    let difference = if units::is_share(metric) {
-        format!("{:.1} points", difference * 100.0)
+    let lost = good(best).unwrap_or_default() - good(row).unwrap_or_default();
+    let lost = if units::is_share(metric) {
+        format!("{:.1} points", lost * 100.0)
     } else {
-        units::quality(metric, difference)
+        units::quality(metric, lost)
+    };
+    let faster = latency(best).unwrap_or_default() / latency(row).unwrap_or(f64::INFINITY);
+    let sure = match best.1.quality.as_ref().and_then(|quality| quality.interval) {
+        Some(_) => "within the best one's uncertainty",
+        None => "a twentieth of the family's range at most",
     };
     format!(
-        "{}× faster than {}, for {difference} of {}, within its uncertainty",
-        units::three(best_ns / ns),
-        best.0.variant,
+        "{}× faster than the best, {}, for {lost} of {}: {sure}.",
+        units::three(faster),
+        name(best),
         units::metric_name(metric)
     )
 }
 
-/// A row in one line, for a point's tooltip.
-pub(crate) fn tip((planned, result): &Row<'_>) -> String {
-    let latency = result
-        .latency
-        .map_or(String::new(), |latency| crate::table::median(&latency));
-    let quality = crate::table::quality(planned, result).unwrap_or_default();
+/// Latency and bytes that a neighbour has more or less.
+fn difference(ship: &Row<'_>, next: &Neighbour<'_>) -> String {
+    let sign = if next.up { "+" } else { "−" };
+    let times = latency(next.row).unwrap_or_default() / latency(ship).unwrap_or(f64::INFINITY);
     format!(
-        "{} {}: {quality}, {latency}, {} MACs, {}",
-        planned.variant,
-        planned.precision,
-        units::count(planned.macs),
-        units::bytes(planned.model.bytes)
+        "{sign}{} ({}×)",
+        Cost::Latency.shown(next.step.added.value),
+        units::three(times)
     )
+}
+
+/// Quality that a neighbour has more or less, with its uncertainty.
+fn buys(next: &Neighbour<'_>) -> String {
+    let sign = if next.up { "+" } else { "−" };
+    let metric = next.row.0.metric;
+    let gained = gained(metric, next.step.gained);
+    format!("{sign}{gained} {}", units::metric_name(metric))
+}
+
+fn beside(ship: &Row<'_>, next: &Neighbour<'_>) -> Markup {
+    let sure = next
+        .step
+        .gained
+        .interval
+        .is_some_and(|interval| interval.low > 0.0);
+    let known = next.step.gained.interval.is_some();
+    let why = match (known, sure, next.up) {
+        (false, _, _) => "How sure that is cannot be told: this metric has no interval.",
+        (_, true, true) => "Better: the gain's 95 % interval lies above zero.",
+        (_, false, true) => "May buy nothing: the difference is within its uncertainty.",
+        (_, true, false) => "Worse: the loss's 95 % interval lies above zero.",
+        (_, false, false) => "May lose nothing: the difference is within its uncertainty.",
+    };
+    let bytes = next.row.0.model.bytes as i64 - ship.0.model.bytes as i64;
+    let sign = if bytes < 0 { "−" } else { "+" };
+    html! {
+        p.name { (name(next.row)) }
+        p.pair {
+            span { (difference(ship, next)) }
+            span { (buys(next)) }
+            span { (sign) (units::bytes(bytes.unsigned_abs())) }
+        }
+        p.why { (why) }
+    }
+}
+
+/// A row's figures, one a line, for whoever points at it.
+pub(crate) fn tip(row: &Row<'_>) -> String {
+    let (planned, result) = row;
+    let mut lines = vec![name(row)];
+    lines.extend(crate::table::quality(planned, result));
+    lines.extend(
+        result
+            .latency
+            .map(|latency| format!("latency {}", crate::table::median(&latency))),
+    );
+    lines.push(format!("{} MACs", units::count(planned.macs)));
+    lines.push(format!("model {}", units::bytes(planned.model.bytes)));
+    if result.energy.is_some() {
+        lines.push(format!("energy {}", crate::table::energy(result)));
+    }
+    lines.join("\n")
 }

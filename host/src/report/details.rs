@@ -53,9 +53,9 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
             }
             details {
                 summary { "Files and their SHA-256" }
-                table.hashes { tbody { @for (name, sha256, bytes) in files(rows) {
+                div.scroll tabindex="0" role="region" aria-label="Files and their SHA-256" { table { tbody { @for (name, sha256, bytes) in files(rows) {
                     tr { th scope="row" { (name) } td.n { (units::bytes(bytes)) } td { code { (sha256) } } }
-                } } }
+                } } } }
             }
             details {
                 summary { "How to read the figures" }

@@ -13,7 +13,7 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
         .first()
         .map_or("quality", |(planned, _)| units::metric_name(planned.metric));
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="region" aria-label="All figures of the family" {
             table {
                 thead {
                     tr {

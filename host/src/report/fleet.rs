@@ -33,7 +33,7 @@ pub(super) fn beside(parts: &[Part<'_>]) -> Markup {
     html! {
         section {
             h2 { "Boards" }
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Boards" {
                 table {
                     thead { tr {
                         th { "board" } th { "machine" } th { "kind" } th.n { "with latency" } th { "state" } th { "by itself" }
@@ -44,7 +44,7 @@ pub(super) fn beside(parts: &[Part<'_>]) -> Markup {
         }
         section {
             h2 { "Median latency, board by board" }
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="Median latency, board by board" {
                 table {
                     thead { tr {
                         th { "variant" } th { "precision" }

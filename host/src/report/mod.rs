@@ -10,7 +10,7 @@ mod fleet;
 mod profile;
 mod scaling;
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, FamilyAnalysis};
 use crate::fleet::Part;
 use crate::plan::PlannedTrial;
 use crate::results::TrialResult;
@@ -96,6 +96,7 @@ fn body(file: &RunFile) -> Markup {
     let analysis = Analysis::of(file);
     html! {
         (notice(file))
+        (overview(&rows, &analysis))
         @for family in family_names(&rows) {
             (section(&family, &rows, &analysis))
         }
@@ -172,12 +173,36 @@ fn notice(file: &RunFile) -> Markup {
     }
 }
 
-fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
-    let rows: Vec<Row<'_>> = all
-        .iter()
+fn of_family<'a>(family: &str, all: &[Row<'a>]) -> Vec<Row<'a>> {
+    all.iter()
         .copied()
         .filter(|(planned, _)| planned.family == family)
-        .collect();
+        .collect()
+}
+
+fn analysed<'a>(family: &str, analysis: &'a Analysis) -> Option<&'a FamilyAnalysis> {
+    analysis.families.iter().find(|one| one.name == family)
+}
+
+/// What to ship of each family; nothing where there is only one, whose section begins with just that.
+fn overview(all: &[Row<'_>], analysis: &Analysis) -> Markup {
+    let families = family_names(all);
+    html! {
+        @if families.len() > 1 {
+            section {
+                h2 { "What to ship, and what the next size costs" }
+                ul.overview { @for family in &families {
+                    @let rows = of_family(family, all);
+                    (Choice::of(&rows).line(&rows, analysed(family, analysis)))
+                } }
+            }
+        }
+    }
+}
+
+fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
+    let rows = of_family(family, all);
+    let analysis = analysed(family, analysis);
     let Some((first, _)) = rows.first().copied() else {
         return html! {};
     };
@@ -206,17 +231,17 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
     html! {
         section {
             h2 { (first.title) " " span.muted { (family) } }
-            (choice.cards())
+            (choice.cards(&rows, analysis))
             div.charts {
-                (scatter(&rows, &format!("{metric} against latency"), Axis::Time, &latency))
-                (scatter(&rows, &format!("{metric} against multiply-accumulates"), Axis::Count, &macs))
+                (scatter(&rows, &choice, &format!("{metric} against latency"), Axis::Time, &latency))
+                (scatter(&rows, &choice, &format!("{metric} against multiply-accumulates"), Axis::Count, &macs))
                 @if !tiers.is_empty() {
-                    (scatter(&rows, &format!("{metric} against energy ({})", tiers.join(", ")), Axis::Energy, &energy))
+                    (scatter(&rows, &choice, &format!("{metric} against energy ({})", tiers.join(", ")), Axis::Energy, &energy))
                 }
             }
             (figures(&rows, &choice))
             (profile::profile(&rows))
-            @if let Some(analysis) = analysis.families.iter().find(|one| one.name == family) {
+            @if let Some(analysis) = analysis {
                 (scaling::scaling(analysis))
             }
         }
@@ -226,10 +251,11 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
 /// A row's position on the x axis: low end, value, high end.
 type Position<'a> = dyn Fn(&Row<'_>) -> Option<[f64; 3]> + 'a;
 
-fn scatter(rows: &[Row<'_>], title: &str, axis: Axis, x: &Position<'_>) -> Markup {
+fn scatter(rows: &[Row<'_>], choice: &Choice, title: &str, axis: Axis, x: &Position<'_>) -> Markup {
     let points: Vec<Point> = rows
         .iter()
-        .filter_map(|row| {
+        .enumerate()
+        .filter_map(|(at, row)| {
             let quality = row.1.quality.as_ref()?;
             let value = quality.value?;
             Some(Point {
@@ -240,6 +266,7 @@ fn scatter(rows: &[Row<'_>], title: &str, axis: Axis, x: &Position<'_>) -> Marku
                     .interval
                     .map_or([value; 3], |interval| [interval.low, value, interval.high]),
                 tip: choice::tip(row),
+                chosen: choice.sensible == Some(at),
             })
         })
         .collect();

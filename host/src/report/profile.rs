@@ -26,7 +26,7 @@ pub(crate) fn profile(rows: &[Row<'_>]) -> Markup {
                         "Mean of " (profile.inferences) " inferences, the reading of the clock between operators included: "
                         "their sum, " (units::time(profile.total_ns())) ", is more than the latency above."
                     }
-                    table.figures {
+                    div.scroll tabindex="0" role="region" aria-label="Operators" { table {
                         thead { tr {
                             th scope="col" { "operator" }
                             th scope="col" { "writes" }
@@ -44,7 +44,7 @@ pub(crate) fn profile(rows: &[Row<'_>]) -> Markup {
                                 td { meter value=(format!("{share:.4}")) { (units::share(share)) } " " (units::share(share)) }
                             }
                         } }
-                    }
+                    } }
                 }
             }
         }

@@ -18,7 +18,7 @@ pub(crate) fn scaling(family: &FamilyAnalysis) -> Markup {
         @if let (Some(metric), false) = (metric, family.steps.is_empty()) {
             details {
                 summary { "What each step up along the front buys and costs" }
-                div.scroll {
+                div.scroll tabindex="0" role="region" aria-label="Steps along the front" {
                     table {
                         thead {
                             tr {
@@ -49,7 +49,7 @@ pub(crate) fn scaling(family: &FamilyAnalysis) -> Markup {
 }
 
 /// A difference of qualities, shares in points.
-fn gained(metric: Metric, figure: Figure) -> String {
+pub(super) fn gained(metric: Metric, figure: Figure) -> String {
     let (value, half) = (
         figure.value,
         figure.interval.map(|interval| interval.half()),

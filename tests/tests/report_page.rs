@@ -1,0 +1,261 @@
+//! The report in a real browser: a run of the real programs, its page opened from disk.
+//!
+//! The README's picture is made by `SCALEBENCH_PICTURES=$PWD/docs cargo test --release --workspace --test report_page
+//! -- --ignored readme`; the other tests leave pictures of whole pages there too.
+
+use scalebench::report;
+use scalebench::store::{RunFile, RunFolder};
+use scalebench_tests::browser::{Browser, Screen};
+use scalebench_tests::lab::{said, scalebench};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+const INSPECT: &str = include_str!("../report/inspect.js");
+const DESK: (u32, u32) = (1280, 960);
+const TELEPHONE: (u32, u32) = (390, 844);
+/// Height of the README's picture.
+const PICTURE: u32 = 1_160;
+const NASTY: &str = "<script>alert(1)</script>";
+
+const SIZES: [&str; 10] = [
+    "d1-w2", "d1-w8", "d1-w32", "d2-w16", "d2-w32", "d2-w64", "d3-w64", "d3-w128", "d5-w128",
+    "d10-w128",
+];
+
+/// A folder with a run of two families in float32 and int8, with energy and operators.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    &FOLDER
+        .get_or_init(|| {
+            let dir = tempfile::tempdir().expect("a folder");
+            let run = dir.path().join("run");
+            let mut command = scalebench(&["run", "--quiet", "--seed", "11"]);
+            for size in SIZES {
+                command.args(["--variant", &format!("diamonds-mlp/{size}")]);
+            }
+            command
+                .args([
+                    "--variant",
+                    "garment-detect/w8-d2",
+                    "--variant",
+                    "garment-detect/w16-d1",
+                ])
+                .args([
+                    "--variant",
+                    "garment-detect/w8-d3",
+                    "--variant",
+                    "garment-detect/w16-d2",
+                ])
+                .args(["--family", "diamonds-mlp", "--family", "garment-detect"])
+                .args(["--precision", "int8", "--precision", "float32"])
+                .args(["--board", "local-simulated", "--profile", "50"])
+                .arg("--output")
+                .arg(&run)
+                .arg("--store")
+                .arg(dir.path().join("store"));
+            let said = said(&mut command);
+            assert_eq!(said.code, Some(0), "{said:?}");
+            (dir, run)
+        })
+        .1
+}
+
+fn run_file() -> RunFile {
+    let folder = RunFolder::open(folder()).expect("a run");
+    folder.load().expect("its results")
+}
+
+/// The page of a run, in a file of its own.
+fn page(file: &RunFile) -> tempfile::NamedTempFile {
+    let page = tempfile::Builder::new()
+        .suffix(".html")
+        .tempfile()
+        .expect("a file");
+    fs::write(page.path(), report::page(file)).expect("room for a page");
+    page
+}
+
+/// The same run, after a hundred variants of a family with a nasty name.
+fn hundred(mut file: RunFile) -> RunFile {
+    let many = file
+        .plan
+        .trials
+        .iter()
+        .zip(&file.results.trials)
+        .filter(|(planned, _)| planned.family == "diamonds-mlp")
+        .map(|(planned, result)| (planned.clone(), result.clone()));
+    let many: Vec<_> = many.collect();
+    (file.plan.trials, file.results.trials) = (0..100)
+        .map(|at| {
+            let (mut planned, mut result) = many[at % many.len()].clone();
+            let grown = 1.0 + (at / many.len()) as f64 * 0.07;
+            planned.family = NASTY.to_owned();
+            planned.title = format!("{NASTY} & \"more\"");
+            planned.variant = format!("{}-{at}</script>", planned.variant);
+            (planned.trial, result.trial) = (at as u32, at as u32);
+            if let Some(latency) = &mut result.latency {
+                for ns in [
+                    &mut latency.low_ns,
+                    &mut latency.median_ns,
+                    &mut latency.high_ns,
+                ] {
+                    *ns *= grown;
+                }
+            }
+            (planned, result)
+        })
+        .unzip();
+    file
+}
+
+/// Everything that is said of a page that is open.
+fn faults(browser: &mut Browser, of: &str) -> Vec<String> {
+    let seen = browser.value(INSPECT);
+    let mut faults = browser.complaints();
+    for what in ["overlaps", "outside", "small"] {
+        let found = seen[what].as_array().expect("a list");
+        faults.extend(found.iter().map(|one| format!("{what}: {one}")));
+    }
+    if seen["texts"].as_u64() < Some(100) {
+        faults.push(format!("only {} texts", seen["texts"]));
+    }
+    if seen["wider"].as_i64() > Some(0) {
+        faults.push(format!("{} pixels wider than its window", seen["wider"]));
+    }
+    faults
+        .iter_mut()
+        .for_each(|fault| *fault = format!("{of}: {fault}"));
+    faults
+}
+
+fn open_all(browser: &mut Browser) {
+    browser.value("document.querySelectorAll('details').forEach((one) => { one.open = true; })");
+}
+
+/// Keeps a picture where `SCALEBENCH_PICTURES` says.
+fn keep(browser: &mut Browser, name: &str, height: Option<u32>) {
+    if let Some(dir) = std::env::var_os("SCALEBENCH_PICTURES") {
+        let picture = browser.picture(height);
+        fs::write(Path::new(&dir).join(name), picture).expect("a folder for pictures");
+    }
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn a_report_is_sound_on_wide_and_narrow_light_and_dark() {
+    let file = run_file();
+    let mut browser = Browser::start();
+    let mut found = Vec::new();
+    for (run, name) in [(file.clone(), "run"), (hundred(file), "hundred")] {
+        let page = page(&run);
+        for (size, width) in [(DESK, "wide"), (TELEPHONE, "narrow")] {
+            for (dark, scheme) in [(false, "light"), (true, "dark")] {
+                let of = format!("{name}-{width}-{scheme}");
+                let screen = Screen {
+                    size,
+                    dark,
+                    scripts: true,
+                };
+                browser.open(page.path(), screen);
+                found.extend(faults(&mut browser, &of));
+                open_all(&mut browser);
+                found.extend(faults(&mut browser, &format!("{of}, all open")));
+                keep(&mut browser, &format!("all-{of}.png"), None);
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn the_picture_of_the_readme_shows_what_to_ship() {
+    let page = page(&run_file());
+    let mut browser = Browser::start();
+    let screen = Screen {
+        size: DESK,
+        dark: false,
+        scripts: true,
+    };
+    browser.open(page.path(), screen);
+    // All that the picture is for stands in it.
+    let below = browser.value("document.querySelector('.charts').getBoundingClientRect().bottom");
+    keep(&mut browser, "report.png", Some(PICTURE));
+    assert!(below.as_f64() < Some(f64::from(PICTURE)), "{below}");
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn texts_that_cover_each_other_are_found() {
+    let mut browser = Browser::start();
+    let screen = Screen {
+        size: TELEPHONE,
+        dark: false,
+        scripts: true,
+    };
+    let page = page(&run_file());
+    browser.open(page.path(), screen);
+    browser.value(
+        "document.querySelectorAll('svg text.label')[1].setAttribute('x', 60);
+         document.querySelector('h1').style.marginBottom = '-20px';
+         document.querySelector('h1').style.whiteSpace = 'nowrap';
+         document.querySelector('.tick').style.fontSize = '6px';
+         console.error('said'); new Image().src = 'http://localhost:9/x.png'; 0",
+    );
+    let faults = faults(&mut browser, "spoilt").join("\n");
+    for wanted in [
+        "overlaps: ",
+        "outside: ",
+        "small: ",
+        "wider than",
+        "said",
+        "x.png",
+    ] {
+        assert!(faults.contains(wanted), "{wanted}: {faults}");
+    }
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn a_family_by_the_name_of_a_script_is_text() {
+    let page = page(&hundred(run_file()));
+    let mut browser = Browser::start();
+    let screen = Screen {
+        size: DESK,
+        dark: false,
+        scripts: true,
+    };
+    browser.open(page.path(), screen);
+    let heading = browser.value("document.querySelector('section h2 span').textContent");
+    assert_eq!(heading, Value::from(NASTY));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn the_tabulator_reaches_everything_that_can_be_worked() {
+    let page = page(&run_file());
+    let mut browser = Browser::start();
+    let screen = Screen {
+        size: DESK,
+        dark: false,
+        scripts: true,
+    };
+    browser.open(page.path(), screen);
+    let wanted = browser.value("document.querySelectorAll('summary, input, .scroll').length");
+    let wanted = wanted.as_u64().expect("a number");
+    assert!(wanted > 10, "{wanted}");
+    browser.value("window.reached = new Set(); 0");
+    for _ in 0..wanted + 40 {
+        browser.press("Tab", 9);
+        browser.value("window.reached.add(document.activeElement); 0");
+    }
+    let missed = browser.value(
+        "[...document.querySelectorAll('summary, input, .scroll')]
+            .filter((one) => !window.reached.has(one) && one.checkVisibility())
+            .map((one) => one.outerHTML.slice(0, 80))",
+    );
+    assert_eq!(missed, serde_json::json!([]));
+}
