@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use scalebench::meter::accuracy::Accuracy;
 use scalebench::mlperf::task::Task;
 use scalebench::plan::Thoroughness;
 use scalebench::quantity;
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     /// Measure a board with MLPerf Tiny firmware by the benchmark's rules
     #[command(after_help = MLPERF_TINY)]
     MlperfTiny(MlperfTinyArgs),
+    /// Add the energy to a run whose windows an external meter has recorded
+    #[command(after_help = ENERGY)]
+    Energy(EnergyArgs),
     /// Show a board's power rails as they are now: values, rate, missed readings
     Rails(RailsArgs),
     /// Print completions for a shell
@@ -167,7 +171,7 @@ Examples
     scalebench mlperf-tiny --model kws.tflite --model-id kws01 --data datasets --window 1s
         this machine's own virtual board, with windows that are too short for the rules
     scalebench mlperf-tiny --port /dev/ttyUSB0 --data datasets --mode energy --output run
-    scalebench mlperf-tiny --energy-of run --meter recording.csv
+    scalebench energy run --meter recording.csv
         energy: the board marks windows on a pin, which the meter records beside the power
 
 Data
@@ -180,14 +184,8 @@ pub(crate) struct MlperfTinyArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) port: Option<PathBuf>,
     /// Folder of the benchmark's inputs and labels
-    #[arg(long, value_name = "DIR", required_unless_present = "energy_of")]
-    pub(crate) data: Option<PathBuf>,
-    /// A run of energy mode whose windows --meter has recorded: the energy is added to it
-    #[arg(long, value_name = "RUN", requires = "meter", conflicts_with_all = ["port", "data", "mode", "model", "output"])]
-    pub(crate) energy_of: Option<PathBuf>,
-    /// The meter's recording: CSV with columns time, trigger, and power or voltage and current, in SI units
-    #[arg(long, value_name = "FILE", requires = "energy_of")]
-    pub(crate) meter: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
     /// Only windows on the line's clock, only accuracy, or windows marked on a pin [default: performance and accuracy]
     #[arg(long, value_enum)]
     pub(crate) mode: Option<MlperfMode>,
@@ -666,6 +664,45 @@ pub(crate) struct LinkArgs {
     #[arg(long)]
     pub(crate) best: bool,
     /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const ENERGY: &str = "\
+Examples
+    scalebench energy runs/2026-01-31T101500Z-board --meter recording.csv --meter-accuracy 0.5%+20uA
+        the table is shown again, with energy
+    scalebench energy --meter ppk2.csv --trigger D3 --supply-voltage 5V
+        of the newest run, from an export of nRF Connect's Power Profiler with the board's pin at D3
+
+Recordings
+    CSV. The first line names the columns, in any order: time, trigger, and power or voltage and current; in SI
+    units, or with the unit in brackets as in Current(uA). The trigger is the board's pin, which changes its
+    level at the begin and the end of every window; with MLPerf Tiny firmware it falls at both. Windows and
+    edges are matched in order, from the last backwards, and must agree in length and place to 0.1 % and
+    two readings and 2 ms; windows of MLPerf Tiny's energy mode to 10 % and 0.25 s, as only this machine
+    has timed them.";
+
+#[derive(Debug, Args)]
+pub(crate) struct EnergyArgs {
+    /// Its folder, tag or id [default: the newest]
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+    /// The meter's recording
+    #[arg(long, value_name = "FILE")]
+    pub(crate) meter: PathBuf,
+    /// Its column, or input, with the board's pin [default: trigger, or D0]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) trigger: Option<String>,
+    /// What the supply was set to, such as 5V, where the meter records currents alone
+    #[arg(long, value_name = "VOLTAGE", value_parser = quantity::voltage)]
+    pub(crate) supply_voltage: Option<f64>,
+    /// What the meter's maker promises: a share of the reading and an offset, such as 0.5%+20uA
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) meter_accuracy: Option<Accuracy>,
+    /// Print the results as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }

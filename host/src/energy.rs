@@ -16,9 +16,9 @@ const LARGEST_GAP: f64 = 0.25;
 /// What a rail's readings are worth, in SI units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
-    /// Volts of a step.
+    /// Volts of a step; zero where it is not known or does not matter.
     pub volts_per_step: f64,
-    /// Amperes of a step.
+    /// Amperes of a step; likewise.
     pub amperes_per_step: f64,
     /// Limit of the relative error.
     pub tolerance: f64,
@@ -30,17 +30,25 @@ pub struct Scale {
     pub amperes_noise: f64,
     /// Share of the time that the sensor looks at.
     pub coverage: f64,
+    /// Standard uncertainty of where a mark lies among the readings, in seconds.
+    pub marks: f64,
 }
 
-/// One reading: seconds since the first mark, steps of voltage and current.
+/// One reading, in SI units. A meter that tells power alone tells it as amperes at one volt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
     /// Seconds since the first mark; before it, negative.
     pub at: f64,
-    /// Steps of voltage.
-    pub voltage: i64,
-    /// Steps of current.
-    pub current: i64,
+    /// Volts.
+    pub volts: f64,
+    /// Amperes.
+    pub amperes: f64,
+}
+
+impl Reading {
+    fn watts(&self) -> f64 {
+        self.volts * self.amperes
+    }
 }
 
 /// Standard uncertainties in joules, by where they come from.
@@ -54,7 +62,7 @@ pub struct Budget {
     pub quantisation: f64,
     /// What happened between the readings, and their noise.
     pub sampling: f64,
-    /// Interpolation at the marks.
+    /// Interpolation at the marks, and where they lie.
     pub edges: f64,
     /// What is known of the idle power; only where it was subtracted.
     pub idle: f64,
@@ -141,12 +149,7 @@ impl Integral {
 /// # Errors
 /// A reason, when they do not tell what happened between the marks.
 pub fn integrate(readings: &[Reading], scale: &Scale, seconds: f64) -> Result<Integral, String> {
-    let watts = |reading: &Reading| {
-        reading.voltage as f64
-            * scale.volts_per_step
-            * reading.current as f64
-            * scale.amperes_per_step
-    };
+    let watts = Reading::watts;
     if readings.windows(2).any(|pair| pair[1].at <= pair[0].at) {
         return Err("its readings are out of order".to_owned());
     }
@@ -185,24 +188,26 @@ pub fn integrate(readings: &[Reading], scale: &Scale, seconds: f64) -> Result<In
     let joules = joules_between(0.0, seconds);
     let count = inside.len() as f64;
     let mean = |value: &dyn Fn(&Reading) -> f64| inside.iter().map(value).sum::<f64>() / count;
-    let voltage = mean(&|reading| reading.voltage as f64);
-    let current = mean(&|reading| reading.current as f64);
-    let (volts, amperes) = (
-        voltage * scale.volts_per_step,
-        current * scale.amperes_per_step,
-    );
+    let volts = mean(&|reading| reading.volts);
+    let amperes = mean(&|reading| reading.amperes);
     let power: Vec<f64> = spanning.iter().map(watts).collect();
+    // A mark that lies elsewhere adds or takes what is drawn there.
     let edge = |pair: &[Reading]| {
-        (watts(&pair[1]) - watts(&pair[0])) * (pair[1].at - pair[0].at) / 12_f64.sqrt()
+        let step = (watts(&pair[1]) - watts(&pair[0])) * (pair[1].at - pair[0].at) / 12_f64.sqrt();
+        step.hypot(scale.marks * watts(&pair[0]).max(watts(&pair[1])))
     };
     // A column that never moves hides the same part of a step in every reading.
-    let step = |codes: &dyn Fn(&Reading) -> f64, mean_code: f64, watts: f64| {
+    let step = |value: &dyn Fn(&Reading) -> f64, mean: f64, step: f64, watts: f64| {
         let spread = inside
             .iter()
-            .map(|r| (codes(r) - mean_code).powi(2))
+            .map(|reading| (value(reading) - mean).powi(2))
             .sum::<f64>()
             / count;
-        let dithered = if spread > 0.25 { count.sqrt() } else { 1.0 };
+        let dithered = if spread > 0.25 * step * step {
+            count.sqrt()
+        } else {
+            1.0
+        };
         watts * seconds / 12_f64.sqrt() / dithered
     };
     let budget = Budget {
@@ -211,13 +216,15 @@ pub fn integrate(readings: &[Reading], scale: &Scale, seconds: f64) -> Result<In
             / 3_f64.sqrt(),
         quantisation: root([
             step(
-                &|reading| reading.voltage as f64,
-                voltage,
+                &|reading| reading.volts,
+                volts,
+                scale.volts_per_step,
                 scale.volts_per_step * amperes,
             ),
             step(
-                &|reading| reading.current as f64,
-                current,
+                &|reading| reading.amperes,
+                amperes,
+                scale.amperes_per_step,
                 scale.amperes_per_step * volts,
             ),
         ]),
@@ -265,4 +272,4 @@ fn between(power: &[f64], seconds: f64, volts: f64, scale: &Scale) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -64,7 +64,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
             || error.is::<PlanError>()
             || error.is::<ModelsError>()
             || error.is::<scalebench::mlperf::dataset::DatasetError>()
-            || error.is::<scalebench::mlperf::meter::MeterError>()
+            || error.is::<scalebench::meter::MeterError>()
             || error.is::<scalebench_boards::BoardError>()
             || error.is::<scalebench_engine::LoadError>()
             || error.is::<scalebench_engine::RunError>()

@@ -16,6 +16,7 @@
 //! | [`compare`] | did a change make it better or worse |
 //! | [`export`] | runs for other programs: CSV, JSON, Parquet |
 //! | [`power`], [`energy`] | power readings, their integral and its uncertainty |
+//! | [`meter`] | recordings of external meters |
 //! | [`logs`] | the board's log |
 //! | [`report`], [`table`], [`units`], [`quantity`] | figures for people |
 //! | [`mlperf`] | boards with MLPerf Tiny firmware |
@@ -38,6 +39,7 @@ mod fake_board;
 pub mod fleet;
 pub mod image;
 pub mod logs;
+pub mod meter;
 pub mod mlperf;
 pub mod plan;
 pub mod port;

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Models(args) => commands::lists::models(&args),
         Command::MlperfTiny(args) => commands::mlperf_tiny::mlperf_tiny(&args),
         Command::Link(args) => commands::link::link(&args),
+        Command::Energy(args) => commands::energy::energy(&args),
         Command::Rails(args) => commands::rails::rails(&args),
         Command::Completions { shell } => {
             let mut command = Cli::command();

@@ -121,6 +121,7 @@ impl PowerLog {
         let Some(accuracy) = accuracy else {
             return void("the board did not say how well it is read".to_owned());
         };
+        let scale = scale(description, accuracy);
         let unit = accuracy.unit_log2.min(62);
         let reading = |&[at, voltage, current]: &[i64; 3]| {
             // The middle of the unit that the time was cut to.
@@ -128,13 +129,13 @@ impl PowerLog {
             let told = ticks.wrapping_sub(accuracy.age_ticks as i64);
             Reading {
                 at: told.wrapping_sub(begin as i64) as f64 * ns / 1e9,
-                voltage,
-                current,
+                volts: voltage as f64 * scale.volts_per_step,
+                amperes: current as f64 * scale.amperes_per_step,
             }
         };
         let readings: Vec<Reading> = rows.rows.iter().map(reading).collect();
         let seconds = end.saturating_sub(begin) as f64 * ns / 1e9;
-        let integral = integrate(&readings, &scale(description, accuracy), seconds)
+        let integral = integrate(&readings, &scale, seconds)
             .map_err(|reason| format!("rail `{name}`: {reason}"));
         Some(Found {
             power: *power,
@@ -206,57 +207,70 @@ impl PowerLog {
                 );
             }
         };
-        let counted: Vec<(&WindowResult, Vec<&RailEnergy>)> = windows
-            .iter()
-            .filter(|window| window.void.is_none())
-            .filter_map(|window| {
-                let energies: Vec<&RailEnergy> = rails
-                    .iter()
-                    .filter_map(|rail| window.rails.iter().find(|energy| energy.rail == *rail))
-                    .collect();
-                (energies.len() == rails.len()).then_some((window, energies))
-            })
-            .collect();
-        if counted.is_empty() {
-            let reason = windows.iter().find_map(|window| window.void.clone());
-            return Err(reason.unwrap_or_else(|| "no window was sampled".to_owned()));
-        }
-        let gross = per_inference(&counted, &|energy| Some((energy.gross_j, energy.budget_j)));
-        let net = per_inference(&counted, &|energy| {
-            Some((energy.net_j?, energy.net_budget_j?))
-        });
-        let gross = gross.ok_or_else(|| "no window was sampled".to_owned())?;
-        let mean = |of: &dyn Fn(&RailEnergy) -> f64| {
-            let sums = counted
-                .iter()
-                .map(|(_, energies)| energies.iter().map(|e| of(e)).sum::<f64>());
-            sums.sum::<f64>() / counted.len() as f64
-        };
-        let seconds = counted
-            .iter()
-            .map(|(window, _)| window.mean_ns / 1e9)
-            .sum::<f64>()
-            / counted.len() as f64;
-        let peak =
-            |(_, energies): &(_, Vec<&RailEnergy>)| energies.iter().map(|e| e.peak_w).sum::<f64>();
         let tiers = rails
             .iter()
             .filter_map(|rail| self.rails.get(rail))
             .map(|(rail, _)| rail.tier);
-        Ok(Energy {
-            tier: tier_word(tiers.min_by_key(|tier| worth(*tier)).unwrap_or(Tier::None)).to_owned(),
-            gross_j: gross,
-            net_j: net,
-            mean_w: mean(&|energy| energy.mean_w),
-            peak_w: counted.iter().map(peak).fold(0.0, f64::max),
-            idle_w: net
-                .is_some()
-                .then(|| mean(&|energy| energy.idle_w.unwrap_or(0.0))),
-            energy_delay_js: gross.value * seconds,
-            inferences_per_joule: 1.0 / gross.value.max(f64::MIN_POSITIVE),
-            windows: counted.len() as u32,
-        })
+        let tier = tiers.min_by_key(|tier| worth(*tier)).unwrap_or(Tier::None);
+        of_windows(windows, &rails, tier)
     }
+}
+
+/// Energy of an inference on `rails` together, over all windows that count.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn of_windows(
+    windows: &[WindowResult],
+    rails: &[u8],
+    tier: Tier,
+) -> Result<Energy, String> {
+    let counted: Vec<(&WindowResult, Vec<&RailEnergy>)> = windows
+        .iter()
+        .filter(|window| window.void.is_none())
+        .filter_map(|window| {
+            let energies: Vec<&RailEnergy> = rails
+                .iter()
+                .filter_map(|rail| window.rails.iter().find(|energy| energy.rail == *rail))
+                .collect();
+            (energies.len() == rails.len()).then_some((window, energies))
+        })
+        .collect();
+    if counted.is_empty() {
+        let reason = windows.iter().find_map(|window| window.void.clone());
+        return Err(reason.unwrap_or_else(|| "no window was sampled".to_owned()));
+    }
+    let gross = per_inference(&counted, &|energy| Some((energy.gross_j, energy.budget_j)));
+    let net = per_inference(&counted, &|energy| {
+        Some((energy.net_j?, energy.net_budget_j?))
+    });
+    let gross = gross.ok_or_else(|| "no window was sampled".to_owned())?;
+    let mean = |of: &dyn Fn(&RailEnergy) -> f64| {
+        let sums = counted
+            .iter()
+            .map(|(_, energies)| energies.iter().map(|e| of(e)).sum::<f64>());
+        sums.sum::<f64>() / counted.len() as f64
+    };
+    let seconds = counted
+        .iter()
+        .map(|(window, _)| window.mean_ns / 1e9)
+        .sum::<f64>()
+        / counted.len() as f64;
+    let peak =
+        |(_, energies): &(_, Vec<&RailEnergy>)| energies.iter().map(|e| e.peak_w).sum::<f64>();
+    Ok(Energy {
+        tier: tier_word(tier).to_owned(),
+        gross_j: gross,
+        net_j: net,
+        mean_w: mean(&|energy| energy.mean_w),
+        peak_w: counted.iter().map(peak).fold(0.0, f64::max),
+        idle_w: net
+            .is_some()
+            .then(|| mean(&|energy| energy.idle_w.unwrap_or(0.0))),
+        energy_delay_js: gross.value * seconds,
+        inferences_per_joule: 1.0 / gross.value.max(f64::MIN_POSITIVE),
+        windows: counted.len() as u32,
+    })
 }
 
 struct Found {
@@ -264,7 +278,7 @@ struct Found {
     integral: Result<Integral, String>,
 }
 
-fn value(integral: &Integral) -> Value {
+pub(crate) fn value(integral: &Integral) -> Value {
     Value {
         value: integral.joules,
         uncertainty: COVERAGE_FACTOR * integral.budget.combined(),
@@ -280,6 +294,8 @@ fn scale(rail: &Rail, accuracy: &Accuracy) -> Scale {
         amperes_offset: accuracy.amperes_offset.into(),
         amperes_noise: accuracy.amperes_noise.into(),
         coverage: f64::from(accuracy.coverage).clamp(0.0, 1.0),
+        // On the board marks and readings have one clock.
+        marks: 0.0,
     }
 }
 

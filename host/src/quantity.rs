@@ -47,6 +47,45 @@ pub fn energy(text: &str) -> Result<f64, String> {
     quantity(text, &units, "an energy such as 300uJ, 5mJ or 1.5J")
 }
 
+/// Volts of a voltage such as `3300mV`.
+///
+/// # Errors
+/// A sentence that says what would be understood.
+pub fn voltage(text: &str) -> Result<f64, String> {
+    let units = [("mV", 1e-3), ("V", 1.0)];
+    quantity(text, &units, "a voltage such as 3.3V or 5000mV")
+}
+
+/// Amperes of a current such as `20uA`.
+///
+/// # Errors
+/// A sentence that says what would be understood.
+pub fn current(text: &str) -> Result<f64, String> {
+    let units = [
+        ("nA", 1e-9),
+        ("uA", 1e-6),
+        ("µA", 1e-6),
+        ("mA", 1e-3),
+        ("A", 1.0),
+    ];
+    quantity(text, &units, "a current such as 500nA, 20uA or 1.5mA")
+}
+
+/// Watts of a power such as `2mW`.
+///
+/// # Errors
+/// A sentence that says what would be understood.
+pub fn power(text: &str) -> Result<f64, String> {
+    let units = [
+        ("nW", 1e-9),
+        ("uW", 1e-6),
+        ("µW", 1e-6),
+        ("mW", 1e-3),
+        ("W", 1.0),
+    ];
+    quantity(text, &units, "a power such as 10uW, 2mW or 1.5W")
+}
+
 /// A count such as `300k`.
 ///
 /// # Errors
@@ -98,6 +137,9 @@ mod tests {
         assert_eq!(energy("1.5J"), Ok(1.5));
         assert_eq!(energy("300 uJ"), Ok(300.0 * 1e-6));
         assert_eq!(share("2%"), Ok(0.02));
+        assert_eq!(voltage("5000mV"), Ok(5.0));
+        assert_eq!(current("1.5 mA"), Ok(1.5 * 1e-3));
+        assert_eq!(power("2W"), Ok(2.0));
     }
 
     #[test]

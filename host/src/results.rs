@@ -1,6 +1,7 @@
 //! What a run found out, as it stands in `run.json`.
 
 use crate::energy::Budget;
+use crate::meter::Meter;
 use crate::profile::Profile;
 use crate::stats::{Interval, Percentile};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct RunResults {
     /// The power rails that were sampled.
     #[serde(default)]
     pub rails: Vec<RailResult>,
+    /// The external meter whose recording was added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meter: Option<Meter>,
 }
 
 /// The receiving half of the link's counts.

@@ -7,6 +7,7 @@
 use crate::aggregate::{Aggregate, WindowReadings};
 use crate::capture::{self, Capture, CaptureError, Entry};
 use crate::fleet::{self, FleetFolder};
+use crate::meter;
 use crate::mlperf::record::MlperfTiny;
 use crate::plan::{Plan, PlanError};
 use crate::receiver::Receiver;
@@ -204,13 +205,19 @@ pub struct Replayed {
     pub torn: bool,
     /// All log bytes, in order.
     pub log: Vec<u8>,
+    /// What `run.json` has of an external meter, of which a capture knows nothing.
+    metered: Option<RunResults>,
 }
 
 impl Replayed {
     /// The results.
     #[must_use]
     pub fn results(&self) -> RunResults {
-        self.aggregate.results(self.receiver.totals())
+        let mut results = self.aggregate.results(self.receiver.totals());
+        if let Some(metered) = &self.metered {
+            meter::carry(metered, &mut results);
+        }
+        results
     }
 }
 
@@ -353,12 +360,15 @@ impl RunFolder {
     /// # Errors
     /// [`StoreError`].
     pub fn replay(&self) -> Result<Replayed, StoreError> {
-        if self.load().is_ok_and(|file| file.mlperf_tiny.is_some()) {
+        let file = self.load().ok();
+        if file.as_ref().is_some_and(|file| file.mlperf_tiny.is_some()) {
             return Err(StoreError::Foreign {
                 path: self.dir.clone(),
             });
         }
-        self.told(Aggregate::new)
+        let mut replayed = self.told(Aggregate::new)?;
+        replayed.metered = file.map(|file| file.results);
+        Ok(replayed)
     }
 
     fn told(&self, aggregate: fn(Plan) -> Aggregate) -> Result<Replayed, StoreError> {
@@ -416,6 +426,7 @@ fn replay(
         sound: capture.sound,
         torn,
         log,
+        metered: None,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Tables in the terminal.
 
 use crate::fleet::Part;
-use crate::mlperf::record::MlperfTiny;
+use crate::meter::Meter;
 use crate::plan::PlannedTrial;
 use crate::results::{Status, TrialResult};
 use crate::store::RunFile;
@@ -254,7 +254,9 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
         };
         reasons.entry(reason).or_default().push(planned.label());
     }
-    let said = file.mlperf_tiny.as_ref().map(MlperfTiny::remark);
+    let windows = file.results.trials.first();
+    let windows = windows.map_or(&[][..], |trial| &trial.windows);
+    let said = file.mlperf_tiny.as_ref().map(|run| run.remark(windows));
     let reasons = reasons
         .into_iter()
         .map(|(reason, labels)| format!("{}: {reason}", labels.join(", ")));
@@ -280,6 +282,7 @@ fn power_remarks(file: &RunFile) -> Vec<String> {
             names.join(", ")
         ));
     }
+    remarks.extend(file.results.meter.as_ref().map(Meter::remark));
     if !file.results.rails.is_empty() {
         let withheld: std::collections::BTreeSet<&String> = trials
             .iter()

@@ -193,6 +193,88 @@ fn the_observer_s_cost_is_measured_in_alternate_windows_and_shown() {
     assert!(report.contains(words), "the report does not tell");
 }
 
+/// What a meter would have recorded of a run: a pin that is high in every window, three watts there and one watt
+/// elsewhere, ten thousand times a second on a clock that began with the meter.
+fn recording(results: &Value) -> String {
+    let mut windows: Vec<(f64, f64)> = trials(results)
+        .iter()
+        .flat_map(|trial| trial["windows"].as_array().expect("windows"))
+        .map(|window| (number(&window["begin"]) / 1e9, number(&window["end"]) / 1e9))
+        .collect();
+    windows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (first, last) = (windows[0].0 - 0.1, windows[windows.len() - 1].1 + 0.1);
+    let mut text = "Timestamp(ms),Current(uA),D0-D7\n".to_owned();
+    for count in 0..((last - first) * 1e4) as u32 {
+        let time = f64::from(count) / 1e4;
+        let is_in = |&(begin, end): &(f64, f64)| begin <= first + time && first + time < end;
+        let (current, word) = match windows.iter().any(is_in) {
+            true => ("600000.000", "00010000"),
+            false => ("200000.000", "00000000"),
+        };
+        text += &format!("{},{current},{word}\n", time * 1e3);
+    }
+    text
+}
+
+#[test]
+fn a_meter_s_recording_gives_an_ordinary_run_its_energy_and_replay_keeps_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let board = scalebench_tests::lab::root().join("boards/local.toml");
+    let short = ["--windows", "3", "--window-ms", "200"];
+    let (said_run, results) = run_on(&board, folder.path(), &short);
+    assert_eq!(said_run.code, Some(0), "{said_run:?}");
+    let csv = folder.path().join("ppk2.csv");
+    let run = folder.path().join("run");
+    let add = |more: &[&str]| {
+        let mut command = scalebench(&["energy", "--json"]);
+        command.arg(&run).arg("--meter").arg(&csv).args(more);
+        said(&mut command)
+    };
+    fs::write(&csv, recording(&results)).expect("a recording");
+    let refused = add(&["--supply-voltage", "5V"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(
+        refused.err.contains("0 edges of `D0`, and 6 windows"),
+        "{refused:?}"
+    );
+    let promised = [
+        "--trigger",
+        "D3",
+        "--supply-voltage",
+        "5V",
+        "--meter-accuracy",
+        "1%",
+    ];
+    let added = add(&promised);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let metered: Value = serde_json::from_str(&added.out).expect("JSON");
+    let skew = &metered["meter"]["clock"]["skew_ppm"];
+    assert!(
+        number(&skew["value"]).abs() <= number(&skew["uncertainty"]).max(1.0),
+        "{skew}"
+    );
+    for trial in trials(&metered) {
+        let energy = &trial["energy"];
+        assert_eq!(energy["tier"], "external meter", "{trial}");
+        // Three watts for as long as an inference takes on average; ± is 1 % by a square distribution, twice, and
+        // what the windows of a busy machine differ by.
+        let windows = trial["windows"].as_array().expect("windows").iter();
+        let mean: f64 = windows
+            .map(|window| number(&window["mean_ns"]))
+            .sum::<f64>()
+            / 3.0;
+        let share = number(&energy["gross_j"]["value"]) / (3.0 * mean / 1e9);
+        assert!((share - 1.0).abs() < 2e-3, "{share}");
+        let stated = number(&energy["gross_j"]["uncertainty"]) / (3.0 * mean / 1e9);
+        assert!(stated > 0.0115, "{stated}");
+    }
+    let replayed = said(scalebench(&["replay"]).arg(&run));
+    assert!(replayed.out.contains("to the last bit"), "{replayed:?}");
+    assert!(replayed.out.contains("external meter"), "{replayed:?}");
+    let report = fs::read_to_string(run.join("report.html")).expect("a report");
+    assert!(report.contains("energy by an external meter, idle power included: ppk2.csv"));
+}
+
 #[test]
 fn rails_shows_what_is_read_and_names_a_fault() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -10,7 +10,6 @@ use scalebench::mlperf::board::{Board, Meeting};
 use scalebench::mlperf::dataset::Dataset;
 use scalebench::mlperf::line::{Line, Records};
 use scalebench::mlperf::measure::{self, MeasureError};
-use scalebench::mlperf::meter::{self, Recording};
 use scalebench::mlperf::record::{self, Measured, ModelFile};
 use scalebench::plan::File;
 use scalebench::port::Port;
@@ -30,11 +29,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 pub(crate) fn mlperf_tiny(args: &MlperfTinyArgs) -> Result<ExitCode> {
-    if let (Some(run), Some(meter)) = (&args.energy_of, &args.meter) {
-        return add_energy(run, meter);
-    }
     let started = now_utc();
-    let data = args.data.as_deref().unwrap_or(Path::new("."));
+    let data = &args.data;
     let model = model_file(args.model.as_deref())?;
     let (path, virtual_board) = reach(args)?;
     let port = path.display().to_string();
@@ -133,27 +129,6 @@ fn measure(
     Ok(())
 }
 
-/// Reads the recording of a run's windows and adds their energy to the run.
-fn add_energy(run: &Path, recording: &Path) -> Result<ExitCode> {
-    let folder = RunFolder::open(run)?;
-    let mut file = folder.load()?;
-    let (Some(mlperf), Some(trial)) = (&mut file.mlperf_tiny, file.results.trials.first_mut())
-    else {
-        return Err(Wrong(format!(
-            "{} was not measured over MLPerf Tiny's protocol: name a run of --mode energy",
-            run.display()
-        ))
-        .into());
-    };
-    mlperf.energy = Recording::open(recording)?.energies(&trial.windows)?;
-    trial.energy = meter::energy(&mlperf.energy);
-    result(&folder, "energy", &record::energy_text(&mlperf.energy))?;
-    out::line(mlperf.remark())?;
-    folder.save(&file)?;
-    folder.write(&folder.report(), report::page(&file).as_bytes())?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// The port that is named, or that of a virtual board which serves the model.
 fn reach(args: &MlperfTinyArgs) -> Result<(PathBuf, Option<VirtualBoard>)> {
     if let Some(port) = &args.port {
@@ -241,7 +216,8 @@ fn finish(folder: &RunFolder, file: &mut RunFile, measured: &Measured) -> Result
     Ok(())
 }
 
-fn result(folder: &RunFolder, mode: &str, text: &str) -> Result<()> {
+/// Writes a result file where the benchmark has it.
+pub(super) fn result(folder: &RunFolder, mode: &str, text: &str) -> Result<()> {
     let dir = folder.dir().join(mode);
     fs::create_dir_all(&dir).map_err(|source| StoreError::Io {
         path: dir.clone(),

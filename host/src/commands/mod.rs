@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 pub(crate) mod compare;
+pub(crate) mod energy;
 pub(crate) mod export;
 mod fleet;
 pub(crate) mod keep;

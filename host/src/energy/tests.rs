@@ -10,24 +10,24 @@ use scalebench_wire::message::{Accuracy, Power, Rail, Span, Tier, clipped};
 use std::cell::Cell;
 
 const POWER: [Predictor; 3] = [Predictor::Step, Predictor::Previous, Predictor::Previous];
-const VOLTS: f64 = 5.0;
+pub(crate) const VOLTS: f64 = 5.0;
 const SHUNT: f64 = 0.01;
 const INTERVAL: u64 = 280_000;
-const BEGIN: u64 = 20_000_000;
-const END: u64 = 220_000_000;
-const TRIALS: u64 = 100;
+pub(crate) const BEGIN: u64 = 20_000_000;
+pub(crate) const END: u64 = 220_000_000;
+pub(crate) const TRIALS: u64 = 100;
 
 /// Amperes over time, as pieces of constant slope: end of the piece, amperes at its begin and its end.
 #[derive(Clone)]
-struct Wave(Vec<(u64, f64, f64)>);
+pub(crate) struct Wave(pub(crate) Vec<(u64, f64, f64)>);
 
 impl Wave {
-    fn push(&mut self, until: u64, amperes: f64) {
+    pub(crate) fn push(&mut self, until: u64, amperes: f64) {
         self.0.push((until, amperes, amperes));
     }
 
     /// Ampere nanoseconds.
-    fn charge(&self, from: u64, to: u64) -> f64 {
+    pub(crate) fn charge(&self, from: u64, to: u64) -> f64 {
         let mut begin = 0;
         let mut sum = 0.0;
         let first = self.0.partition_point(|piece| piece.0 <= from);
@@ -55,10 +55,10 @@ impl Load for Wave {
 }
 
 /// SplitMix64, from 0 to 1.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -66,12 +66,12 @@ impl Dice {
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    fn within(&mut self, limit: f64) -> f64 {
+    pub(crate) fn within(&mut self, limit: f64) -> f64 {
         (2.0 * self.uniform() - 1.0) * limit
     }
 }
 
-const LAST: u64 = 300_000_000;
+pub(crate) const LAST: u64 = 300_000_000;
 
 fn constant(dice: &mut Dice) -> Wave {
     let amperes = 0.5 + dice.uniform();
@@ -242,9 +242,9 @@ fn judged(make: Make, limits: Limits) -> (usize, f64) {
     (within, stated / squares.sqrt())
 }
 
-type Make = fn(&mut Dice) -> Wave;
+pub(crate) type Make = fn(&mut Dice) -> Wave;
 
-const WAVES: [(&str, Make); 5] = [
+pub(crate) const WAVES: [(&str, Make); 5] = [
     ("constant", constant),
     ("square in phase", in_phase),
     ("square out of phase", out_of_phase),
@@ -283,12 +283,13 @@ fn readings_that_miss_a_mark_or_leave_a_hole_give_no_energy() {
         amperes_offset: 0.0,
         amperes_noise: 0.0,
         coverage: 0.0,
+        marks: 0.0,
     };
     let at = |times: &[f64]| -> Vec<Reading> {
         let reading = |&at: &f64| Reading {
             at,
-            voltage: 1,
-            current: 2,
+            volts: 1.0,
+            amperes: 2.0,
         };
         times.iter().map(reading).collect()
     };
@@ -296,6 +297,17 @@ fn readings_that_miss_a_mark_or_leave_a_hole_give_no_energy() {
     let energy = integrate(&at(&full), &scale, 1.0).unwrap();
     assert!((energy.joules - 2.0).abs() < 1e-12);
     assert_eq!(energy.budget.sampling, 0.0);
+    // Two marks that may lie a millisecond elsewhere, where two watts are drawn.
+    let moved = integrate(
+        &at(&full),
+        &Scale {
+            marks: 1e-3,
+            ..scale
+        },
+        1.0,
+    )
+    .unwrap();
+    assert!((moved.budget.edges - 2e-3 * 2_f64.sqrt()).abs() < 1e-12);
     let refused = |times: &[f64]| integrate(&at(times), &scale, 1.0).unwrap_err();
     assert_eq!(refused(&full[1..]), "its readings do not reach both marks");
     assert_eq!(refused(&full[..6]), "its readings do not reach both marks");

@@ -15,7 +15,6 @@
 //! | [`dataset`] | inputs and labels in EEMBC's folder layout |
 //! | [`measure`] | windows, and the accuracy pass |
 //! | [`score`] | top-1 and area under the curve |
-//! | [`meter`] | an external meter's recording, and the energy of windows |
 //! | [`record`] | the result file in the reference's form, and the run of our store |
 
 pub mod answer;
@@ -23,7 +22,6 @@ pub mod board;
 pub mod dataset;
 pub mod line;
 pub mod measure;
-pub mod meter;
 pub mod record;
 pub mod score;
 pub mod task;

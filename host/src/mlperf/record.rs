@@ -4,7 +4,6 @@
 use super::board::{Board, Inferred};
 use super::dataset::Dataset;
 use super::measure::WINDOW;
-use super::meter::WindowEnergy;
 use super::score::{self, Outcome};
 use super::task::Task;
 use crate::plan::{self, File, Plan, PlannedTrial, Schedule, Thoroughness, Tolerance};
@@ -35,23 +34,46 @@ pub struct MlperfTiny {
     pub throughput: Option<f64>,
     /// How often something was asked again, because the line or the board spoilt the answer.
     pub repeats: u32,
-    /// Energy of the windows by an external meter, once its recording was read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub energy: Vec<WindowEnergy>,
 }
 
-impl MlperfTiny {
-    /// Median over the windows of the microjoules of an inference; `None` without a recording.
-    #[must_use]
-    pub fn energy_uj(&self) -> Option<f64> {
-        let mut all: Vec<f64> = self.energy.iter().map(WindowEnergy::energy_uj).collect();
+/// The energy of a window by an external meter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct WindowEnergy {
+    seconds: f64,
+    joules: f64,
+    inferences: u32,
+}
+
+impl WindowEnergy {
+    /// Of all windows whose recording was read.
+    fn of(windows: &[WindowResult]) -> Vec<Self> {
+        let metered = |window: &WindowResult| {
+            let energy = window.rails.first()?;
+            Some(Self {
+                seconds: energy.gross_j.value / energy.mean_w,
+                joules: energy.gross_j.value,
+                inferences: window.inferences,
+            })
+        };
+        windows.iter().filter_map(metered).collect()
+    }
+
+    fn energy_uj(&self) -> f64 {
+        self.joules * 1e6 / f64::from(self.inferences.max(1))
+    }
+
+    /// Median of the microjoules of an inference, as the benchmark's rules want it.
+    fn median_uj(windows: &[Self]) -> Option<f64> {
+        let mut all: Vec<f64> = windows.iter().map(Self::energy_uj).collect();
         stats::sort(&mut all);
         stats::median(&all)
     }
+}
 
-    /// What a person must know beside the figures.
+impl MlperfTiny {
+    /// What a person must know beside the figures of `windows`.
     #[must_use]
-    pub fn remark(&self) -> String {
+    pub fn remark(&self, windows: &[WindowResult]) -> String {
         let Self { task, .. } = self;
         let throughput = self.throughput.map_or(String::new(), |throughput| {
             format!(": median throughput {throughput:.3} inferences a second")
@@ -64,8 +86,9 @@ impl MlperfTiny {
         } else {
             String::new()
         };
-        let energy = self.energy_uj().map_or(String::new(), |energy| {
-            format!("; {energy:.3} µJ an inference (external meter, idle power included)")
+        let energy = WindowEnergy::median_uj(&WindowEnergy::of(windows));
+        let energy = energy.map_or(String::new(), |energy| {
+            format!("; median {energy:.3} µJ an inference (external meter, idle power included)")
         });
         format!(
             "measured over MLPerf Tiny's protocol as {task}, without golden vectors{throughput}{energy}{conforming}"
@@ -178,7 +201,6 @@ pub fn summary(board: &Board, measured: &Measured, window: Duration) -> MlperfTi
         window_s: window.as_secs_f64(),
         throughput: stats::median(&measured.throughputs()),
         repeats: board.repeats,
-        energy: Vec::new(),
     }
 }
 
@@ -338,7 +360,8 @@ pub fn accuracy_text(task: Task, outcomes: &[Outcome], time: &str) -> String {
 
 /// What its `energy/results.txt` holds.
 #[must_use]
-pub fn energy_text(windows: &[WindowEnergy]) -> String {
+pub fn energy_text(windows: &[WindowResult]) -> String {
+    let windows = WindowEnergy::of(windows);
     let mut lines = vec!["Power Edition Output".to_owned()];
     for (number, window) in windows.iter().enumerate() {
         let WindowEnergy {
@@ -352,16 +375,14 @@ pub fn energy_text(windows: &[WindowEnergy]) -> String {
         };
         lines.extend([
             format!("Energy data for trial {number}"),
-            format!("  Elapsed time  : {seconds}{warning}"),
+            format!("  Elapsed time  : {seconds:.6}{warning}"),
             format!("  Inferences    : {}", window.inferences),
             format!("  Power         : {:.4} mW.", 1e3 * joules / seconds),
             format!("  Total Energy  : {:.3} uJ", 1e6 * joules),
             format!("  Energy/Inf    : {:.3} uJ/inf", window.energy_uj()),
         ]);
     }
-    let mut energies: Vec<f64> = windows.iter().map(WindowEnergy::energy_uj).collect();
-    stats::sort(&mut energies);
-    if let Some(median) = stats::median(&energies) {
+    if let Some(median) = WindowEnergy::median_uj(&windows) {
         lines.extend([
             RULE.to_owned(),
             format!("Median energy cost is {median:.4} uJ/inf."),
@@ -387,6 +408,8 @@ fn stamped(lines: &[String], time: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::energy::Budget;
+    use crate::results::{RailEnergy, Value};
 
     fn windows(seconds: [u64; 5]) -> Measured {
         let one = |seconds: u64| Inferred {
@@ -430,15 +453,34 @@ mod tests {
 
     #[test]
     fn energy_is_told_as_the_reference_tells_it() {
-        let windows = [2.0, 3.0, 4.0].map(|joules| WindowEnergy {
-            seconds: 10.5,
-            joules,
-            peak_w: 1.0,
+        let inferred = Inferred {
             inferences: 100,
+            laps: None,
+            host: Duration::from_secs(10),
+            scores: Vec::new(),
+        };
+        let windows = [2.0, 3.0, 4.0].map(|joules| {
+            let mut window = window((0, &inferred));
+            window.rails.push(RailEnergy {
+                rail: 0,
+                readings: 1_000,
+                missed: 0,
+                gross_j: Value {
+                    value: joules,
+                    uncertainty: 0.1,
+                },
+                net_j: None,
+                budget_j: Budget::default(),
+                net_budget_j: None,
+                idle_w: None,
+                mean_w: joules / 10.5,
+                peak_w: 1.0,
+            });
+            window
         });
         let text = energy_text(&windows);
         assert!(text.starts_with(
-            "Power Edition Output\nEnergy data for trial 0\n  Elapsed time  : 10.5\n"
+            "Power Edition Output\nEnergy data for trial 0\n  Elapsed time  : 10.500000\n"
         ));
         assert!(
             text.contains("  Power         : 190.4762 mW.\n  Total Energy  : 2000000.000 uJ\n")
@@ -461,9 +503,8 @@ mod tests {
             window_s: 0.2,
             throughput: Some(7.0),
             repeats: 0,
-            energy: Vec::new(),
         };
-        let remark = run.remark();
+        let remark = run.remark(&[]);
         assert!(
             remark.contains("not conforming, its windows last 0.2 s"),
             "{remark}"

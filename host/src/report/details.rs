@@ -167,6 +167,16 @@ fn power(file: &RunFile) -> Facts {
     if facts.is_empty() {
         facts.push(("rails", "none".to_owned()));
     }
+    if let Some(meter) = &file.results.meter {
+        facts.push(("meter", meter.remark()));
+        facts.push((
+            "recording",
+            format!(
+                "{} readings of {}, SHA-256 {}",
+                meter.readings, meter.columns, meter.sha256
+            ),
+        ));
+    }
     facts.extend(table::observer(file).map(|cost| ("observer's cost", cost)));
     facts
 }
