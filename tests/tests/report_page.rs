@@ -3,6 +3,7 @@
 //! The README's picture is made by `SCALEBENCH_PICTURES=$PWD/docs cargo test --release --workspace --test report_page
 //! -- --ignored readme`; the other tests leave pictures of whole pages there too.
 
+use scalebench::fleet::Part;
 use scalebench::report;
 use scalebench::store::{RunFile, RunFolder};
 use scalebench_tests::browser::{Browser, Screen};
@@ -16,7 +17,7 @@ const INSPECT: &str = include_str!("../report/inspect.js");
 const DESK: (u32, u32) = (1280, 960);
 const TELEPHONE: (u32, u32) = (390, 844);
 /// Height of the README's picture.
-const PICTURE: u32 = 1_160;
+const PICTURE: u32 = 1_240;
 const NASTY: &str = "<script>alert(1)</script>";
 
 const SIZES: [&str; 10] = [
@@ -69,11 +70,15 @@ fn run_file() -> RunFile {
 
 /// The page of a run, in a file of its own.
 fn page(file: &RunFile) -> tempfile::NamedTempFile {
+    saved(&report::page(file))
+}
+
+fn saved(text: &str) -> tempfile::NamedTempFile {
     let page = tempfile::Builder::new()
         .suffix(".html")
         .tempfile()
         .expect("a file");
-    fs::write(page.path(), report::page(file)).expect("room for a page");
+    fs::write(page.path(), text).expect("room for a page");
     page
 }
 
@@ -172,14 +177,7 @@ fn a_report_is_sound_on_wide_and_narrow_light_and_dark() {
 #[test]
 #[ignore = "needs Debian's chromium, and a minute"]
 fn the_picture_of_the_readme_shows_what_to_ship() {
-    let page = page(&run_file());
-    let mut browser = Browser::start();
-    let screen = Screen {
-        size: DESK,
-        dark: false,
-        scripts: true,
-    };
-    browser.open(page.path(), screen);
+    let (_page, mut browser) = on_a_desk();
     // All that the picture is for stands in it.
     let below = browser.value("document.querySelector('.charts').getBoundingClientRect().bottom");
     keep(&mut browser, "report.png", Some(PICTURE));
@@ -236,14 +234,7 @@ fn a_family_by_the_name_of_a_script_is_text() {
 #[test]
 #[ignore = "needs Debian's chromium, and a minute"]
 fn the_tabulator_reaches_everything_that_can_be_worked() {
-    let page = page(&run_file());
-    let mut browser = Browser::start();
-    let screen = Screen {
-        size: DESK,
-        dark: false,
-        scripts: true,
-    };
-    browser.open(page.path(), screen);
+    let (_page, mut browser) = on_a_desk();
     let wanted = browser.value("document.querySelectorAll('summary, input, .scroll').length");
     let wanted = wanted.as_u64().expect("a number");
     assert!(wanted > 10, "{wanted}");
@@ -253,9 +244,227 @@ fn the_tabulator_reaches_everything_that_can_be_worked() {
         browser.value("window.reached.add(document.activeElement); 0");
     }
     let missed = browser.value(
+        "[...document.querySelectorAll('figure svg')]
+            .filter((one) => ![...window.reached].some((reached) => one.contains(reached)))
+            .map((one) => one.getAttribute('aria-label'))",
+    );
+    assert_eq!(
+        missed,
+        serde_json::json!([]),
+        "plots without a point that is reached"
+    );
+    let missed = browser.value(
         "[...document.querySelectorAll('summary, input, .scroll')]
             .filter((one) => !window.reached.has(one) && one.checkVisibility())
             .map((one) => one.outerHTML.slice(0, 80))",
     );
     assert_eq!(missed, serde_json::json!([]));
+}
+
+fn on_a_desk() -> (tempfile::NamedTempFile, Browser) {
+    let page = page(&run_file());
+    let mut browser = Browser::start();
+    let screen = Screen {
+        size: DESK,
+        dark: false,
+        scripts: true,
+    };
+    browser.open(page.path(), screen);
+    (page, browser)
+}
+
+/// Where the middle of something is in the window, after scrolling there.
+fn place(browser: &mut Browser, selector: &str) -> (f64, f64) {
+    let place = browser.value(&format!(
+        "(() => {{
+            const one = document.querySelector({selector:?});
+            one.scrollIntoView({{ block: 'center' }});
+            const box = one.getBoundingClientRect();
+            return [box.left + box.width / 2, box.top + box.height / 2];
+        }})()"
+    ));
+    (place[0].as_f64().expect("x"), place[1].as_f64().expect("y"))
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn a_point_tells_its_figures_to_mouse_and_keys() {
+    let (_page, mut browser) = on_a_desk();
+    let tip =
+        "(document.getElementById('tip').hidden ? '' : document.getElementById('tip').innerText)";
+    assert_eq!(browser.value(tip), "");
+    let (x, y) = place(&mut browser, ".point[data-chosen] circle:not(.chosen)");
+    browser.point_at(x, y);
+    let name = browser.value("document.querySelector('.card.first .name').textContent");
+    let said = browser.value(tip);
+    let said = said.as_str().expect("a tip");
+    assert!(said.starts_with(name.as_str().expect("a name")), "{said}");
+    for wanted in ["R² 0.", "±", "latency", "MACs", "energy", "simulated"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    let faults = faults(&mut browser, "tip").join("\n");
+    assert!(!faults.contains("outside"), "{faults}");
+    keep(&mut browser, "tip.png", Some(1_200));
+    browser.press("Escape", 27);
+    assert_eq!(browser.value(tip), "");
+    // To the first plot by the tabulator, and on by the arrows.
+    for _ in 0..60 {
+        if browser.value("document.activeElement.matches('.point')") == true {
+            break;
+        }
+        browser.press("Tab", 9);
+    }
+    let label = "document.activeElement.getAttribute('aria-label')";
+    let first = browser.value(label);
+    assert!(
+        first.as_str().expect("a label").contains("latency"),
+        "{first}"
+    );
+    browser.press("ArrowRight", 39);
+    let second = browser.value(label);
+    assert_ne!(second, first);
+    let said = browser
+        .value(tip)
+        .as_str()
+        .map(|tip| tip.replace('\n', ", "));
+    assert_eq!(said.as_deref(), second.as_str());
+    browser.press("ArrowLeft", 37);
+    assert_eq!(browser.value(label), first);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn filters_leave_out_of_plots_and_tables() {
+    let (_page, mut browser) = on_a_desk();
+    let shown = "['tr[data-trial]', '.point', 'section[data-family]', '.profile', '.overview li'].map((what) =>
+        [...document.querySelectorAll(what)].filter((one) => getComputedStyle(one).display !== 'none')
+            .map((one) => [one.dataset.family, one.dataset.precision]))";
+    let front = "[...document.querySelectorAll('.front')].map((one) => one.getAttribute('d'))";
+    let (before, fronts) = (browser.value(shown), browser.value(front));
+    let click = |browser: &mut Browser, name: &str| {
+        browser.value(&format!(
+            "document.querySelector('input[value={name:?}]').click(); 0"
+        ));
+        browser.value(shown)
+    };
+    let after = click(&mut browser, "int8");
+    for (all, left) in before
+        .as_array()
+        .into_iter()
+        .flatten()
+        .zip(after.as_array().into_iter().flatten())
+    {
+        let kept: Vec<&Value> = all
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|one| one[1] != "int8")
+            .collect();
+        assert!(!kept.is_empty());
+        assert_eq!(
+            kept,
+            left.as_array().into_iter().flatten().collect::<Vec<_>>()
+        );
+    }
+    assert_ne!(browser.value(front), fronts, "the front of what is left");
+    let said = browser.value("document.querySelector('output').textContent");
+    let all = browser.value("document.querySelectorAll('tr[data-trial]').length");
+    let all = all.as_u64().expect("a number");
+    let wanted = format!("{} of {all} variants are shown.", all / 2);
+    assert!(said.as_str().expect("words").starts_with(&wanted), "{said}");
+    let after = click(&mut browser, "garment-detect");
+    assert!(
+        after.to_string().contains("diamonds-mlp") && !after.to_string().contains("garment-detect")
+    );
+    assert_eq!(faults(&mut browser, "filtered"), [""; 0]);
+    keep(&mut browser, "filtered.png", Some(1_200));
+    browser.value("document.querySelector('button[type=reset]').click(); 0");
+    browser.value("new Promise((done) => setTimeout(done, 50))");
+    assert_eq!(browser.value(shown), before);
+    assert_eq!(
+        browser.value(front),
+        fronts,
+        "the script finds the fronts that the page came with"
+    );
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn the_page_is_whole_without_its_script_and_runs_no_other() {
+    let page = page(&run_file());
+    let mut browser = Browser::start();
+    for scripts in [false, true] {
+        let screen = Screen {
+            size: DESK,
+            dark: false,
+            scripts,
+        };
+        browser.open(page.path(), screen);
+        assert_eq!(faults(&mut browser, "page"), [""; 0]);
+        let filters = browser.value("getComputedStyle(document.getElementById('filters')).display");
+        assert_eq!(filters == "none", !scripts);
+    }
+    // What would slip through the escaping is stopped by the page's own policy.
+    browser.value(
+        "window.ran = false;
+         const slipped = document.createElement('div');
+         slipped.innerHTML = '<img src=\"data:,\" onerror=\"window.ran = true\"><b onclick=\"window.ran = true\">b</b>';
+         document.body.append(slipped);
+         slipped.querySelector('b').click();
+         const script = document.createElement('script');
+         script.textContent = 'window.ran = true';
+         document.body.append(script);
+         new Promise((done) => setTimeout(done, 200))",
+    );
+    assert_eq!(browser.value("window.ran"), false);
+    let said = browser.complaints().join("\n");
+    assert!(said.contains("Content Security Policy"), "{said}");
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn boards_of_one_run_can_be_left_out() {
+    let file = run_file();
+    let refusals = std::collections::BTreeMap::new();
+    let part = |name, trouble| Part {
+        name,
+        file: &file,
+        trouble,
+        refusals: &refusals,
+    };
+    let parts = [
+        part("local", None),
+        part("shed", Some("the cable was pulled")),
+    ];
+    let page = saved(&report::fleet(&parts));
+    let mut browser = Browser::start();
+    for size in [DESK, TELEPHONE] {
+        let screen = Screen {
+            size,
+            dark: false,
+            scripts: true,
+        };
+        browser.open(page.path(), screen);
+        open_all(&mut browser);
+        assert_eq!(faults(&mut browser, "fleet"), [""; 0]);
+    }
+    let shown = "[...document.querySelectorAll('[data-board]')]
+        .filter((one) => getComputedStyle(one).display !== 'none').map((one) => one.dataset.board).sort()";
+    let before = browser.value(shown);
+    browser.value("document.querySelector('input[value=shed]').click(); 0");
+    let after = browser.value(shown);
+    let count = |value: &Value, name| {
+        let names = value.as_array().into_iter().flatten();
+        names.filter(|one| *one == name).count()
+    };
+    assert_eq!(count(&before, "local"), count(&before, "shed"));
+    assert_eq!(
+        (count(&after, "local"), count(&after, "shed")),
+        (count(&before, "local"), 0)
+    );
+    let said = browser.value("document.querySelector('output').textContent");
+    let trials = file.plan.trials.len();
+    let wanted = format!("{trials} of {} variants are shown.", 2 * trials);
+    assert!(said.as_str().expect("words").starts_with(&wanted), "{said}");
 }

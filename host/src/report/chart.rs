@@ -51,6 +51,8 @@ impl Axis {
 /// A variant.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
+    /// Number of its trial.
+    pub(crate) trial: u32,
     pub(crate) label: String,
     pub(crate) series: &'static str,
     /// Low end, value, high end.
@@ -63,6 +65,7 @@ pub(crate) struct Point {
 }
 
 pub(crate) struct Chart<'a> {
+    pub(crate) family: &'a str,
     pub(crate) title: &'a str,
     pub(crate) axis: Axis,
     pub(crate) points: &'a [Point],
@@ -103,7 +106,8 @@ impl Chart<'_> {
                 @if self.points.is_empty() {
                     p.muted { "Nothing to show: no variant has both figures." }
                 } @else {
-                    svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.title) {
+                    @let better = if self.lower_is_better { "lower" } else { "higher" };
+                    svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.title) data-better=(better) {
                         (self.inside(&unbeaten))
                     }
                     (self.legend())
@@ -152,7 +156,8 @@ impl Chart<'_> {
             path.front d=(steps(&front)) {}
             @for (point, kept) in self.points.iter().zip(unbeaten) {
                 @let (cx, cy) = place(point);
-                g class=(format!("point {}", point.series)) {
+                g class=(format!("point {}", point.series)) data-family=(self.family) data-precision=(point.series)
+                    data-row=(point.trial) data-x=(point.x[1]) data-y=(point.y[1]) data-chosen=[point.chosen.then_some("")] {
                     title { (point.tip) }
                     line.error x1=(px(cx)) x2=(px(cx)) y1=(px(y.place(point.y[0]))) y2=(px(y.place(point.y[2]))) {}
                     line.error x1=(px(x.place(point.x[0].log10()))) x2=(px(x.place(point.x[2].log10()))) y1=(px(cy)) y2=(px(cy)) {}
@@ -160,8 +165,8 @@ impl Chart<'_> {
                     circle.beaten[!kept] cx=(px(cx)) cy=(px(cy)) r="5" {}
                 }
             }
-            @for (text, at) in labels {
-                text.label x=(px(at.0)) y=(px(at.1)) { (text) }
+            @for (point, at) in labels {
+                text.label data-family=(self.family) data-precision=(point.series) x=(px(at.0)) y=(px(at.1)) { (point.label) }
             }
         }
     }
@@ -171,7 +176,7 @@ impl Chart<'_> {
         &self,
         unbeaten: &[bool],
         place: &dyn Fn(&Point) -> (f64, f64),
-    ) -> Vec<(String, (f64, f64))> {
+    ) -> Vec<(&Point, (f64, f64))> {
         let mut taken: Vec<[f64; 4]> = self
             .points
             .iter()
@@ -206,7 +211,7 @@ impl Chart<'_> {
                     .all(|t| area[2] < t[0] || area[0] > t[2] || area[3] < t[1] || area[1] > t[3]);
                 if inside && free {
                     taken.push(area);
-                    labels.push((point.label.clone(), (left, base)));
+                    labels.push((point, (left, base)));
                     break;
                 }
             }

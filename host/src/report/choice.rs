@@ -116,7 +116,7 @@ impl Choice {
     pub(crate) fn line(&self, rows: &[Row<'_>], analysis: Option<&FamilyAnalysis>) -> Markup {
         let family = rows.first().map_or("", |row| row.0.family.as_str());
         html! {
-            li {
+            li data-family=(family) {
                 p.family { (family) }
                 @match self.sensible.map(|at| &rows[at]) {
                     Some(ship) => {

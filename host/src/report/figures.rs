@@ -48,7 +48,8 @@ fn line(row: &Row<'_>, unbeaten: bool, sensible: bool) -> Markup {
     let (planned, result) = row;
     let time = |ns: Option<f64>| ns.map_or_else(none, units::time);
     html! {
-        tr.unbeaten[unbeaten].sensible[sensible] {
+        tr.unbeaten[unbeaten].sensible[sensible]
+            data-trial=(planned.trial) data-family=(planned.family) data-precision=(planned.precision) {
             th scope="row" { (planned.variant) @if unbeaten { span.mark title="not beaten in latency and quality" { "◆" } } }
             td { (planned.precision) }
             td.n { (units::count(planned.parameters)) }

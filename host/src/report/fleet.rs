@@ -48,7 +48,7 @@ pub(super) fn beside(parts: &[Part<'_>]) -> Markup {
                 table {
                     thead { tr {
                         th { "variant" } th { "precision" }
-                        @for part in parts { th.n { (part.name) @if part.file.kind() != "real" { " (" (part.file.kind()) ")" } } }
+                        @for part in parts { th.n data-board=(part.name) { (part.name) @if part.file.kind() != "real" { " (" (part.file.kind()) ")" } } }
                     } }
                     tbody { @for (_, row) in variants(parts) { (variant(&row, parts)) } }
                 }
@@ -71,7 +71,7 @@ fn board(part: &Part<'_>) -> Markup {
         None => "cut short",
     };
     html! {
-        tr {
+        tr data-board=(part.name) {
             th scope="row" { a href=(format!("#{}", part.name)) { (part.name) } }
             td { (machine) }
             td { (file.kind()) }
@@ -110,13 +110,13 @@ fn variants<'a>(parts: &[Part<'a>]) -> BTreeMap<Key, Variant<'a>> {
 fn variant(variant: &Variant<'_>, parts: &[Part<'_>]) -> Markup {
     let planned = variant.planned;
     html! {
-        tr {
+        tr data-family=(planned.family) data-precision=(planned.precision) {
             th scope="row" { (planned.family) "/" (planned.variant) }
             td { (planned.precision) }
-            @for at in 0..parts.len() {
+            @for (at, part) in parts.iter().enumerate() {
                 @match variant.results.get(&at).and_then(|result| result.latency.as_ref()) {
-                    Some(latency) => td.n title=(units::time(latency.median_ns)) { (table::median(latency)) },
-                    None => td.n.muted { "–" },
+                    Some(latency) => td.n data-board=(part.name) title=(units::time(latency.median_ns)) { (table::median(latency)) },
+                    None => td.n.muted data-board=(part.name) { "–" },
                 }
             }
         }

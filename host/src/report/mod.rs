@@ -1,4 +1,5 @@
-//! The report: one page that needs nothing else, no network, no script.
+//! The report: one page that needs nothing else and no network. Its one script adds hovering and filters: the
+//! page is whole without it.
 //!
 //! Every string passes `maud`'s escaping; strings from a board were escaped once more on arrival.
 
@@ -6,7 +7,9 @@ mod chart;
 mod choice;
 mod details;
 mod figures;
+mod filters;
 mod fleet;
+mod policy;
 mod profile;
 mod scaling;
 
@@ -23,6 +26,7 @@ use scalebench_models::Direction;
 use std::collections::BTreeSet;
 
 const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("page.js");
 
 /// One trial as the report sees it.
 pub(crate) type Row<'a> = (&'a PlannedTrial, &'a TrialResult);
@@ -41,6 +45,7 @@ pub fn page(file: &RunFile) -> String {
         &file.scalebench,
         &html! {
             (header(file))
+            (filters::filters(&[file], &[]))
             (body(file))
         },
     )
@@ -50,6 +55,7 @@ pub fn page(file: &RunFile) -> String {
 #[must_use]
 pub fn fleet(parts: &[Part<'_>]) -> String {
     let names: Vec<&str> = parts.iter().map(|part| part.name).collect();
+    let files: Vec<&RunFile> = parts.iter().map(|part| part.file).collect();
     let version = parts
         .first()
         .map_or(env!("CARGO_PKG_VERSION"), |part| &part.file.scalebench);
@@ -58,13 +64,16 @@ pub fn fleet(parts: &[Part<'_>]) -> String {
         version,
         &html! {
             (fleet::header(parts))
+            (filters::filters(&files, &names))
             (fleet::beside(parts))
             @for part in parts {
-                h2.board id=(part.name) { (part.name) }
-                @if let Some(trouble) = part.trouble {
-                    p.notice { strong { "Not measured to the end. " } (trouble) }
+                div data-board=(part.name) {
+                    h2.board id=(part.name) { (part.name) }
+                    @if let Some(trouble) = part.trouble {
+                        p.notice { strong { "Not measured to the end. " } (trouble) }
+                    }
+                    (body(part.file))
                 }
-                (body(part.file))
             }
         },
     )
@@ -76,6 +85,7 @@ fn document(title: &str, version: &str, content: &Markup) -> String {
         html lang="en" {
             head {
                 meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy::policy(STYLE, SCRIPT));
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content=(format!("scalebench {version}"));
@@ -84,6 +94,8 @@ fn document(title: &str, version: &str, content: &Markup) -> String {
             }
             body {
                 main { (content) }
+                div id="tip" role="status" hidden {}
+                script { (PreEscaped(SCRIPT)) }
             }
         }
     }
@@ -229,7 +241,7 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
         .collect();
     let tiers: Vec<&str> = tiers.into_iter().collect();
     html! {
-        section {
+        section data-family=(family) {
             h2 { (first.title) " " span.muted { (family) } }
             (choice.cards(&rows, analysis))
             div.charts {
@@ -259,6 +271,7 @@ fn scatter(rows: &[Row<'_>], choice: &Choice, title: &str, axis: Axis, x: &Posit
             let quality = row.1.quality.as_ref()?;
             let value = quality.value?;
             Some(Point {
+                trial: row.0.trial,
                 label: row.0.variant.clone(),
                 series: row.0.precision.word(),
                 x: x(row)?,
@@ -275,6 +288,7 @@ fn scatter(rows: &[Row<'_>], choice: &Choice, title: &str, axis: Axis, x: &Posit
         .map_or(Direction::Higher, |(planned, _)| planned.direction);
     let metric = rows.first().map(|(planned, _)| planned.metric);
     let chart = Chart {
+        family: rows.first().map_or("", |(planned, _)| &planned.family),
         title,
         axis,
         points: &points,

@@ -14,7 +14,7 @@ pub(crate) fn profile(rows: &[Row<'_>]) -> Markup {
         @if !profiled.is_empty() {
             h3 { "Where the time goes" }
             @for (planned, profile) in profiled {
-                details.profile {
+                details.profile data-family=(planned.family) data-precision=(planned.precision) {
                     summary {
                         (planned.variant) " " (planned.precision) ": "
                         @for (place, (kind, share)) in profile.shares().into_iter().take(3).enumerate() {
