@@ -21,6 +21,8 @@ import serial
 
 CHUNK = 31
 WINDOWS = 5
+WINDOW_US = 10_000_000
+ATTEMPTS = 3
 
 
 class Board:
@@ -89,23 +91,29 @@ def inputs(data, model):
 
 
 def performance(board, samples):
-    """The iterations are those that a person would have put into the script after a first look."""
+    """As a person does it: iterations from a first look with a quarter to spare, all windows with the
+    same, and all of them again with more when the board became faster meanwhile."""
     samples = list(samples)
     board.load(samples[0][1][0])
     inferences, micros = 1, 0
     while micros < 1_000_000:
         inferences *= 4
         micros, _ = board.infer(inferences, 10)
-    inferences = int(inferences * 10.5e6 / micros) + 1
-    throughputs = []
-    for window in range(WINDOWS):
-        board.load(samples[window % len(samples)][1][0])
-        micros, scores = board.infer(inferences, 10)
-        throughputs.append(inferences / micros * 1e6)
-        print(f"window {window + 1}: {inferences} inferences, {micros / 1e6:.3f} s, {scores}")
-        if micros < 10_000_000:
-            raise RuntimeError("a window was shorter than ten seconds")
-    print(f"Median throughput is {statistics.median(throughputs):>10.3f} inf./sec.")
+    for _ in range(ATTEMPTS):
+        inferences = int(inferences * 1.25 * WINDOW_US / micros) + 1
+        throughputs = []
+        for window in range(WINDOWS):
+            board.load(samples[window % len(samples)][1][0])
+            micros, scores = board.infer(inferences, 10)
+            print(f"window {window + 1}: {inferences} inferences, {micros / 1e6:.3f} s, {scores}")
+            if micros < WINDOW_US:
+                print("a window was shorter than ten seconds")
+                break
+            throughputs.append(inferences / micros * 1e6)
+        else:
+            print(f"Median throughput is {statistics.median(throughputs):>10.3f} inf./sec.")
+            return
+    raise RuntimeError("the board became faster at every attempt")
 
 
 def accuracy(board, samples):
