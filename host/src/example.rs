@@ -103,10 +103,42 @@ pub(crate) fn folder(dir: &std::path::Path) -> RunFolder {
     folder
 }
 
+/// A folder of a run over so many sizes of one family, five windows of so many readings each.
+fn large_folder(dir: &std::path::Path, sizes: u32, readings: u32) -> RunFolder {
+    let folder = RunFolder::create(dir).unwrap();
+    let trials = (0..sizes)
+        .map(|at| {
+            let macs = 10_000 * u64::from(at + 1);
+            planned(at, &format!("w{at}"), Precision::Float32, macs)
+        })
+        .collect();
+    let plan = Plan { trials, ..plan() };
+    let json = serde_json::to_vec(&plan).unwrap();
+    let mut capture = crate::capture::Writer::create(&folder.capture(), &json).unwrap();
+    capture.seek(7).unwrap();
+    let mut script = Script::new();
+    script.open(7, 1);
+    for at in 0..sizes {
+        let quality = 0.95 - 0.4 / f64::from(at + 1);
+        script.long_trial(at, 10_000 * i64::from(at + 1), 0, top1(quality), readings);
+        capture.bytes(&std::mem::take(&mut script.bytes)).unwrap();
+    }
+    drop(capture);
+    let file = RunFile {
+        plan,
+        ..run_file_of(crate::results::RunResults::default())
+    };
+    folder.save(&file).unwrap();
+    folder
+}
+
 /// Its `run.json`.
 pub(crate) fn run_file() -> RunFile {
     let dir = tempfile::tempdir().unwrap();
-    let results = folder(dir.path()).replay().unwrap().results();
+    run_file_of(folder(dir.path()).replay().unwrap().results())
+}
+
+fn run_file_of(results: crate::results::RunResults) -> RunFile {
     RunFile {
         schema: crate::store::SCHEMA,
         scalebench: "0.1.0".to_owned(),
@@ -143,6 +175,40 @@ mod tests {
             });
         }
         aggregate.results(receiver.totals())
+    }
+
+    #[test]
+    #[ignore = "measures time and memory: run alone, in release, as `.ci/run` does"]
+    fn ten_million_readings_become_a_report_within_ten_seconds_and_a_gigabyte() {
+        const SIZES: u32 = 100;
+        const READINGS: u32 = 20_000;
+        let dir = tempfile::tempdir().unwrap();
+        let folder = large_folder(&dir.path().join("large"), SIZES, READINGS);
+        // What the making of them took is not the reader's: the peak begins anew here.
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        let begun = std::time::Instant::now();
+        let mut file = folder.load().unwrap();
+        file.results = folder.replay().unwrap().results();
+        folder.save(&file).unwrap();
+        let page = crate::report::page(&file);
+        folder.write(&folder.report(), page.as_bytes()).unwrap();
+        let catalogue = crate::catalogue::Catalogue::open(dir.path()).unwrap();
+        catalogue.enter("large", &file).unwrap();
+        let took = begun.elapsed();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|kb| kb.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        let samples: u32 = file
+            .results
+            .trials
+            .iter()
+            .map(|trial| trial.latency.unwrap().samples)
+            .sum();
+        println!("{took:?}, {peak:?} kB, a page of {} bytes", page.len());
+        assert_eq!(samples, 10_000_000);
+        assert!(took.as_secs_f64() < 10.0, "{took:?}");
+        assert!(peak.unwrap() < 1_000_000, "{peak:?} kB");
+        assert!(page.len() < 2_000_000, "a page of {} bytes", page.len());
     }
 
     #[test]

@@ -131,8 +131,21 @@ impl Script {
         }
     }
 
-    /// A whole trial with five windows; `median` in nanoseconds, `beyond` values off the golden ones.
+    /// A whole trial with five windows of 200 readings; `median` in nanoseconds, `beyond` values off
+    /// the golden ones.
     pub(crate) fn trial(&mut self, trial: u32, median: i64, beyond: u32, metrics: Metrics) {
+        self.long_trial(trial, median, beyond, metrics, 200);
+    }
+
+    /// The same with so many readings a window.
+    pub(crate) fn long_trial(
+        &mut self,
+        trial: u32,
+        median: i64,
+        beyond: u32,
+        metrics: Metrics,
+        readings: u32,
+    ) {
         self.event(&Event::TrialBegun { trial });
         self.event(&Event::Loaded(Loaded {
             ticks: 2_000_000,
@@ -153,7 +166,7 @@ impl Script {
             return self.end(trial, Some(Failure::Fidelity));
         }
         self.event(&Event::Calibrated(Calibrated {
-            inferences: 200,
+            inferences: readings,
             stride: 1,
             unit_log2: 1,
         }));
@@ -163,23 +176,20 @@ impl Script {
             self.event(&Event::Window(Window {
                 window,
                 begin,
-                end: begin + 200 * median as u64,
-                inferences: 200,
-                readings: 200,
+                end: begin + u64::from(readings) * median as u64,
+                inferences: readings,
+                readings,
                 sample: u32::from(window),
                 output_crc: 7,
                 before: Condition::default(),
                 after: Condition::default(),
             }));
             // In units of two ticks, as `unit_log2` says.
-            let values: Vec<i64> = (0..200_i64)
+            let values: Vec<i64> = (0..i64::from(readings))
                 .map(|i| (median + (i * 37 % 21 - 10) * median / 500 + i64::from(window)) / 2)
                 .collect();
             self.rows(Kind::Timings, Predictor::Level, &values);
-            self.event(&Event::WindowSent {
-                window,
-                readings: 200,
-            });
+            self.event(&Event::WindowSent { window, readings });
         }
         self.rows(Kind::Outcomes, Predictor::Previous, &[1, 2, 3, 1, 2, 3]);
         self.event(&Event::Quality(Quality {
