@@ -216,9 +216,19 @@ pub(crate) struct MlperfTinyArgs {
     /// Print the results as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) showing: Showing,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Showing {
     /// No progress, only the result
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Progress as plain lines, on a terminal too
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) plain: bool,
 }
 
 /// What is measured of a board with MLPerf Tiny firmware.
@@ -419,9 +429,8 @@ pub(crate) struct RunArgs {
     /// Print the results as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// No progress, only the result
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) showing: Showing,
 }
 
 /// What a board does after a run.

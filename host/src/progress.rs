@@ -53,15 +53,16 @@ pub enum Progress {
     },
 }
 
-/// Where progress goes. Never blocks the run: what the watcher cannot take is dropped.
+/// Where progress goes, with the number of the board it is of. Never blocks the run: what the watcher
+/// cannot take is dropped.
 #[derive(Clone, Debug)]
-pub struct Watch(Option<SyncSender<Progress>>);
+pub struct Watch(Option<(SyncSender<(usize, Progress)>, usize)>);
 
 impl Watch {
-    /// To a channel.
+    /// To a channel, about board number `board` of the run.
     #[must_use]
-    pub fn to(channel: SyncSender<Progress>) -> Self {
-        Self(Some(channel))
+    pub fn to(channel: SyncSender<(usize, Progress)>, board: usize) -> Self {
+        Self(Some((channel, board)))
     }
 
     /// Nobody watches.
@@ -72,8 +73,8 @@ impl Watch {
 
     /// Tells.
     pub fn tell(&self, progress: Progress) {
-        if let Some(channel) = &self.0 {
-            let _ = channel.try_send(progress);
+        if let Some((channel, board)) = &self.0 {
+            let _ = channel.try_send((*board, progress));
         }
     }
 }

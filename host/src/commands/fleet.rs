@@ -9,6 +9,7 @@ use crate::failure::{Wrong, code};
 use anyhow::{Result, anyhow};
 use scalebench::fleet::{FleetFile, FleetFolder, Member, Part, SCHEMA, crowd, names};
 use scalebench::store::{Connection, json, now_utc};
+use scalebench::progress::Watch;
 use scalebench::table;
 use scalebench_boards::Kind;
 use scalebench_models::Family;
@@ -135,14 +136,16 @@ fn measured(
     due: Vec<Due>,
     families: &[Family],
 ) -> Result<ExitCode> {
-    let screen = show::Screen::new(args.quiet);
+    let lanes = due.iter().map(|due| show::Lane::new(Some(due.name.clone())));
+    let ui = show::Ui::of(&args.showing, lanes.collect());
     let done: Vec<Done> = std::thread::scope(|scope| {
         let threads: Vec<_> = due
             .into_iter()
-            .map(|due| {
+            .enumerate()
+            .map(|(lane, due)| {
                 let name = due.name.clone();
-                let ui = screen.ui(Some(&name));
-                (name, scope.spawn(move || one(args, due, families, ui)))
+                let watch = ui.watch_of(lane);
+                (name, scope.spawn(move || one(args, due, families, &watch)))
             })
             .collect();
         threads
@@ -154,6 +157,7 @@ fn measured(
             })
             .collect()
     });
+    ui.finish();
     let mut file = fleet.load()?;
     let mut refusals = BTreeMap::new();
     let (mut failed, mut first) = (false, None);
@@ -194,14 +198,10 @@ fn measured(
     })
 }
 
-fn one(args: &RunArgs, due: Due, families: &[Family], ui: show::Ui) -> Result<Measured> {
+fn one(args: &RunArgs, due: Due, families: &[Family], watch: &Watch) -> Result<Measured> {
     let sources = due.begun.file.plan.sources(families);
-    let measured = reach(&due.place).and_then(|reached| {
-        let elf = due.elf.as_deref();
-        part::measure(due.begun, reached, &sources, args, elf, &ui.watch())
-    });
-    ui.finish();
-    measured
+    let reached = reach(&due.place)?;
+    part::measure(due.begun, reached, &sources, args, due.elf.as_deref(), watch)
 }
 
 /// Says what came out of all boards.

@@ -34,7 +34,7 @@ pub(crate) fn mlperf_tiny(args: &MlperfTinyArgs) -> Result<ExitCode> {
     let model = model_file(args.model.as_deref())?;
     let (path, virtual_board) = reach(args)?;
     let port = path.display().to_string();
-    let ui = show::Ui::new(args.quiet);
+    let ui = show::Ui::new(&args.showing);
     let watch = ui.watch();
     let line = Line::new(Port::open(&path, 115_200)?);
     let meeting = Meeting {

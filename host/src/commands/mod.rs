@@ -8,6 +8,7 @@ mod fleet;
 pub(crate) mod keep;
 pub(crate) mod link;
 pub(crate) mod lists;
+mod live;
 pub(crate) mod mlperf_tiny;
 mod models;
 mod out;

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         }
     };
     let sources = begun.file.plan.sources(&families);
-    let ui = show::Ui::new(args.quiet);
+    let ui = show::Ui::new(&args.showing);
     let elf = args.elf.first().map(PathBuf::as_path);
     let measured = part::measure(begun, reached, &sources, args, elf, &ui.watch());
     ui.finish();
