@@ -646,7 +646,7 @@ pub(crate) struct ExportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Run folders
+    /// Run folders, or tables of published figures (TOML, like those in models/published)
     #[arg(value_name = "DIR", required = true)]
     pub(crate) folders: Vec<PathBuf>,
     #[command(flatten)]

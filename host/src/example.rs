@@ -154,6 +154,7 @@ fn run_file_of(results: crate::results::RunResults) -> RunFile {
         plan: plan(),
         results,
         mlperf_tiny: None,
+        published: None,
         capture_sha256: None,
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
             || error.is::<scalebench::compare::Unlike>()
             || error.is::<PlanError>()
             || error.is::<ModelsError>()
+            || error.is::<scalebench::published::PublishedError>()
             || error.is::<scalebench::mlperf::dataset::DatasetError>()
             || error.is::<scalebench::meter::MeterError>()
             || error.is::<scalebench_boards::BoardError>()

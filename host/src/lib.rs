@@ -47,6 +47,7 @@ pub mod power;
 pub mod profile;
 pub mod progress;
 pub mod provision;
+pub mod published;
 pub mod quantity;
 pub mod receiver;
 pub mod report;

@@ -88,6 +88,14 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// A capture that tells nothing.
+    #[error(
+        "{}: these figures were published, not measured: there is no capture to work them out from again", path.display()
+    )]
+    Published {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A `run.json` that cannot be read.
     #[error("{}: {problem}: delete it and run `scalebench replay` on the folder", path.display())]
     Json {
@@ -120,15 +128,20 @@ pub struct RunFile {
     /// What only a run over MLPerf Tiny's protocol has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mlperf_tiny: Option<MlperfTiny>,
+    /// Whose figures these are, where they were published and not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<crate::published::Source>,
     /// SHA-256 of `capture.bin`; only of a finished run.
     pub capture_sha256: Option<String>,
 }
 
 impl RunFile {
-    /// What the board was: `real`, `virtual` or `emulated`.
+    /// What the board was: `real`, `virtual`, `emulated`, or that somebody else's `published` figures are
+    /// told.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.results.board {
+            _ if self.published.is_some() => "published",
             Some(board) if board.emulated => "emulated",
             _ if self.connection.is_virtual => "virtual",
             _ => "real",
@@ -361,10 +374,12 @@ impl RunFolder {
     /// [`StoreError`].
     pub fn replay(&self) -> Result<Replayed, StoreError> {
         let file = self.load().ok();
+        let path = || self.dir.clone();
+        if file.as_ref().is_some_and(|file| file.published.is_some()) {
+            return Err(StoreError::Published { path: path() });
+        }
         if file.as_ref().is_some_and(|file| file.mlperf_tiny.is_some()) {
-            return Err(StoreError::Foreign {
-                path: self.dir.clone(),
-            });
+            return Err(StoreError::Foreign { path: path() });
         }
         let mut replayed = self.told(Aggregate::new)?;
         replayed.metered = file.map(|file| file.results);

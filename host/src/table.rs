@@ -3,6 +3,7 @@
 use crate::fleet::Part;
 use crate::meter::Meter;
 use crate::plan::PlannedTrial;
+use crate::published::Source;
 use crate::results::{Status, TrialResult};
 use crate::store::RunFile;
 use crate::units;
@@ -63,6 +64,9 @@ pub fn caveat(file: &RunFile) -> Option<&'static str> {
         "virtual" => Some(
             "this was the local virtual board: the latencies are this machine's, not a board's",
         ),
+        "published" => {
+            Some("these are published figures, not measured by scalebench, and without spread")
+        }
         _ => None,
     }
 }
@@ -207,9 +211,12 @@ pub fn energy(result: &TrialResult) -> String {
     )
 }
 
-/// Median over windows with half the distance between the extremes of the windows.
+/// Median over windows with half the distance between the extremes of the windows, where there are several.
 #[must_use]
 pub fn median(latency: &crate::results::Latency) -> String {
+    if latency.windows < 2 {
+        return units::time(latency.median_ns);
+    }
     let spread =
         (latency.high_ns - latency.low_ns) / 2.0 / latency.median_ns.max(f64::MIN_POSITIVE);
     format!(
@@ -257,6 +264,7 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
     let windows = file.results.trials.first();
     let windows = windows.map_or(&[][..], |trial| &trial.windows);
     let said = file.mlperf_tiny.as_ref().map(|run| run.remark(windows));
+    let said = said.or_else(|| file.published.as_ref().map(Source::remark));
     let reasons = reasons
         .into_iter()
         .map(|(reason, labels)| format!("{}: {reason}", labels.join(", ")));

@@ -22,6 +22,7 @@
 mod family;
 mod manifest;
 mod parse;
+mod published;
 mod vocabulary;
 pub mod write;
 
@@ -31,5 +32,6 @@ pub use manifest::{
     Sha256, Tolerance, Variant,
 };
 pub use parse::{ManifestError, parse_manifest};
+pub use published::{Published, PublishedRow, parse_published};
 pub use scalebench_wire::container;
 pub use vocabulary::{Direction, Metric, Precision, UseCase, Weights};

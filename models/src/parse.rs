@@ -90,7 +90,7 @@ pub fn parse_manifest(text: &str) -> Result<Manifest, ManifestError> {
 }
 
 /// Turn the TOML parser's error into ours.
-fn explain(text: &str, error: &toml::de::Error) -> ManifestError {
+pub(crate) fn explain(text: &str, error: &toml::de::Error) -> ManifestError {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let line = 1 + text.as_bytes()[..start]
         .iter()
@@ -154,7 +154,7 @@ fn shorten(text: &str) -> String {
     }
 }
 
-fn refuse(field: impl Into<String>, what: impl Into<String>) -> ManifestError {
+pub(crate) fn refuse(field: impl Into<String>, what: impl Into<String>) -> ManifestError {
     ManifestError::Field {
         field: field.into(),
         what: what.into(),
@@ -171,7 +171,7 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name.bytes().all(allowed)
 }
 
-fn check_name(field: &str, name: &str) -> Result<(), ManifestError> {
+pub(crate) fn check_name(field: &str, name: &str) -> Result<(), ManifestError> {
     if is_name(name) {
         return Ok(());
     }
@@ -182,7 +182,7 @@ fn check_name(field: &str, name: &str) -> Result<(), ManifestError> {
     Err(refuse(field, what))
 }
 
-fn check_text(field: &str, text: &str, needed: bool) -> Result<(), ManifestError> {
+pub(crate) fn check_text(field: &str, text: &str, needed: bool) -> Result<(), ManifestError> {
     if text.len() > MAX_TEXT {
         return Err(refuse(
             field,
@@ -195,7 +195,7 @@ fn check_text(field: &str, text: &str, needed: bool) -> Result<(), ManifestError
     Ok(())
 }
 
-fn check_count(field: &str, count: usize, least: usize) -> Result<(), ManifestError> {
+pub(crate) fn check_count(field: &str, count: usize, least: usize) -> Result<(), ManifestError> {
     if (least..=MAX_LIST).contains(&count) {
         return Ok(());
     }
@@ -205,7 +205,7 @@ fn check_count(field: &str, count: usize, least: usize) -> Result<(), ManifestEr
     ))
 }
 
-fn check_unique<'a>(
+pub(crate) fn check_unique<'a>(
     field: &str,
     names: impl Iterator<Item = &'a str>,
 ) -> Result<(), ManifestError> {

@@ -5,10 +5,11 @@ use super::place::{named, several};
 use crate::cli::{ExportArgs, ExportFormat, ImportArgs};
 use crate::failure::Wrong;
 use anyhow::Result;
+use scalebench::capture::Writer;
 use scalebench::catalogue::Catalogue;
 use scalebench::export::{Exported, csv, document, partitions};
-use scalebench::report;
 use scalebench::store::{RunFolder, StoreError, json};
+use scalebench::{published, report};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -83,6 +84,14 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
 pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode> {
     let catalogue = Catalogue::open(&args.runs.runs)?;
     for from in &args.folders {
+        if from
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            let id = import_published(from, &args.runs.runs, &catalogue)?;
+            out::line(format!("{} is kept as {id}", from.display()))?;
+            continue;
+        }
         let folder = RunFolder::open(from)?;
         let mut file = folder.load()?;
         if let Some(expected) = &file.capture_sha256
@@ -111,6 +120,24 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode> {
         out::line(format!("{} is kept as {id}", from.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes in a published table. Its capture holds the plan and nothing else.
+fn import_published(from: &Path, runs: &Path, catalogue: &Catalogue) -> Result<String> {
+    let file = published::read(from)?;
+    let name = file.plan.trials.first().map_or("", |trial| &trial.family);
+    let id = format!("published-{name}");
+    let to = RunFolder::create(&runs.join(&id))?;
+    Writer::create(&to.capture(), &serde_json::to_vec(&file.plan)?).map_err(|source| {
+        StoreError::Io {
+            path: to.capture(),
+            source,
+        }
+    })?;
+    to.save(&file)?;
+    to.write(&to.report(), report::page(&file).as_bytes())?;
+    catalogue.enter(&id, &file)?;
+    Ok(id)
 }
 
 /// Copies a file, if there is one.

@@ -8,8 +8,8 @@ use crate::cli::{Place, RunArgs};
 use crate::failure::{Wrong, code};
 use anyhow::{Result, anyhow};
 use scalebench::fleet::{FleetFile, FleetFolder, Member, Part, SCHEMA, crowd, names};
-use scalebench::store::{Connection, json, now_utc};
 use scalebench::progress::Watch;
+use scalebench::store::{Connection, json, now_utc};
 use scalebench::table;
 use scalebench_boards::Kind;
 use scalebench_models::Family;
@@ -136,7 +136,9 @@ fn measured(
     due: Vec<Due>,
     families: &[Family],
 ) -> Result<ExitCode> {
-    let lanes = due.iter().map(|due| show::Lane::new(Some(due.name.clone())));
+    let lanes = due
+        .iter()
+        .map(|due| show::Lane::new(Some(due.name.clone())));
     let ui = show::Ui::of(&args.showing, lanes.collect());
     let done: Vec<Done> = std::thread::scope(|scope| {
         let threads: Vec<_> = due
@@ -201,7 +203,14 @@ fn measured(
 fn one(args: &RunArgs, due: Due, families: &[Family], watch: &Watch) -> Result<Measured> {
     let sources = due.begun.file.plan.sources(families);
     let reached = reach(&due.place)?;
-    part::measure(due.begun, reached, &sources, args, due.elf.as_deref(), watch)
+    part::measure(
+        due.begun,
+        reached,
+        &sources,
+        args,
+        due.elf.as_deref(),
+        watch,
+    )
 }
 
 /// Says what came out of all boards.

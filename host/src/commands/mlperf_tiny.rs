@@ -71,6 +71,7 @@ pub(crate) fn mlperf_tiny(args: &MlperfTinyArgs) -> Result<ExitCode> {
         plan: record::plan(place, board.task, args.precision, &model, &dataset, window),
         results: record::results(&board, &Measured::default(), Status::Pending),
         mlperf_tiny: None,
+        published: None,
         capture_sha256: None,
         started,
     };

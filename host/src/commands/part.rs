@@ -143,6 +143,7 @@ fn new_file(plan: &Plan, connection: Connection) -> RunFile {
         results: Aggregate::new(plan.clone()).results(Default::default()),
         plan: plan.clone(),
         mlperf_tiny: None,
+        published: None,
         capture_sha256: None,
     }
 }

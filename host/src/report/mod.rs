@@ -131,7 +131,10 @@ fn machine(file: &RunFile) -> String {
         Some(board) if board.emulated => format!("{} (emulated)", board.machine),
         Some(_) if file.connection.is_virtual => "the local virtual board".to_owned(),
         Some(board) => board.machine.clone(),
-        None => file.plan.board.clone(),
+        None => match &file.published {
+            Some(source) => source.on().to_owned(),
+            None => file.plan.board.clone(),
+        },
     }
 }
 
@@ -149,9 +152,11 @@ fn header(file: &RunFile) -> Markup {
             h1 { "What each step up in size buys on " (machine(file)) }
             ul.chips {
                 li { (file.started.replace('T', " ").trim_end_matches('Z')) " UTC" }
-                li { "plan " (file.plan.plan.word()) ": " (schedule.windows) " × " (schedule.window_ms) " ms" }
+                @if file.published.is_none() {
+                    li { "plan " (file.plan.plan.word()) ": " (schedule.windows) " × " (schedule.window_ms) " ms" }
+                }
                 li { (done) " of " (file.plan.trials.len()) " trials with latency" }
-                li { "seed " (file.plan.seed) }
+                @if file.published.is_none() { li { "seed " (file.plan.seed) } }
                 @if !file.complete { li.warn { "incomplete" } }
             }
         }
@@ -165,6 +170,9 @@ fn notice(file: &RunFile) -> Markup {
         .iter()
         .any(|rail| rail.tier == "simulated");
     html! {
+        @if let Some(source) = &file.published {
+            p.notice { strong { "Published figures. " } (source.remark()) }
+        }
         @match file.kind() {
             "emulated" => p.notice {
                 strong { "Emulated board. " }
