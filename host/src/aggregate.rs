@@ -415,6 +415,7 @@ fn finished(
         (Some(reason), Ok(_)) => result.energy_withheld = Some(reason.clone()),
         (_, Err(reason)) => result.energy_withheld = Some(reason),
     }
+    result.power_trace = now.power.trace(&result.windows, total, ns);
     result.observer_cost = observer_cost(&result.windows);
     result.latency_withheld = withheld;
     result

@@ -2,7 +2,7 @@
 
 use crate::energy::{COVERAGE_FACTOR, Integral, Reading, Scale, integrate, root};
 use crate::plan::Total;
-use crate::results::{Energy, RailEnergy, RailResult, Value, WindowResult};
+use crate::results::{Energy, PowerTrace, RailEnergy, RailResult, Value, WindowResult};
 use crate::text::escaped;
 use scalebench_wire::batch::{Predictor, Rows};
 use scalebench_wire::message::{Accuracy, Power, Rail, RailFault, Span, Tier};
@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// No span of ours has more readings than this.
 const MOST_READINGS: usize = 4 << 20;
+/// Steps of a power trace at most: what a picture can show.
+const TRACE_STEPS: usize = 120;
 const POWER: [Predictor; 3] = [Predictor::Step, Predictor::Previous, Predictor::Previous];
 
 /// Rows of one rail in one span, in the board's units.
@@ -122,18 +124,7 @@ impl PowerLog {
             return void("the board did not say how well it is read".to_owned());
         };
         let scale = scale(description, accuracy);
-        let unit = accuracy.unit_log2.min(62);
-        let reading = |&[at, voltage, current]: &[i64; 3]| {
-            // The middle of the unit that the time was cut to.
-            let ticks = at.wrapping_shl(unit.into()).wrapping_add((1 << unit) >> 1);
-            let told = ticks.wrapping_sub(accuracy.age_ticks as i64);
-            Reading {
-                at: told.wrapping_sub(begin as i64) as f64 * ns / 1e9,
-                volts: voltage as f64 * scale.volts_per_step,
-                amperes: current as f64 * scale.amperes_per_step,
-            }
-        };
-        let readings: Vec<Reading> = rows.rows.iter().map(reading).collect();
+        let readings = readings(rows, &scale, accuracy, begin, ns);
         let seconds = end.saturating_sub(begin) as f64 * ns / 1e9;
         let integral = integrate(&readings, &scale, seconds)
             .map_err(|reason| format!("rail `{name}`: {reason}"));
@@ -191,22 +182,55 @@ impl PowerLog {
         (energies, reason)
     }
 
+    /// The rails whose sum is the board's power, by the board file's rule.
+    fn counted(&self, total: Total) -> Result<Vec<u8>, String> {
+        match total {
+            _ if self.rails.is_empty() => Err("the board has no power rails".to_owned()),
+            Total::Input => Ok(self.rails.keys().copied().take(1).collect()),
+            Total::Sum => Ok(self.rails.keys().copied().collect()),
+            Total::None => Err(
+                "the board file does not say how its rails add up: write `total` in it".to_owned(),
+            ),
+        }
+    }
+
+    /// Power in the first window that counts and was sampled, rails added up; `None` where there is none.
+    pub(crate) fn trace(
+        &self,
+        windows: &[WindowResult],
+        total: Total,
+        ns: f64,
+    ) -> Option<PowerTrace> {
+        let window = windows
+            .iter()
+            .find(|window| window.void.is_none() && !window.rails.is_empty())?;
+        let watts = |rail: u8| {
+            let (description, accuracy) = self.rails.get(&rail)?;
+            let accuracy = accuracy.as_ref()?;
+            let of_window = |(power, _): &&(Power, Rowset)| {
+                power.rail == rail && power.span == Span::Window(window.window)
+            };
+            let (_, rows) = self.spans.iter().rev().find(of_window)?;
+            let scale = scale(description, accuracy);
+            let readings = readings(rows, &scale, accuracy, window.begin, ns).into_iter();
+            Some(
+                readings
+                    .map(|one| (one.at, one.volts * one.amperes))
+                    .collect(),
+            )
+        };
+        let rails = self.counted(total).ok()?;
+        let rails: Option<Vec<Vec<(f64, f64)>>> = rails.into_iter().map(watts).collect();
+        let window_s = window.end.saturating_sub(window.begin) as f64 * ns / 1e9;
+        stepped(&rails?, window.window, window_s)
+    }
+
     /// Energy of a trial over all windows that count, by the board file's rule.
     ///
     /// # Errors
     /// Why there is none.
     pub(crate) fn trial(&self, windows: &[WindowResult], total: Total) -> Result<Energy, String> {
-        let rails: Vec<u8> = match total {
-            _ if self.rails.is_empty() => return Err("the board has no power rails".to_owned()),
-            Total::Input => self.rails.keys().copied().take(1).collect(),
-            Total::Sum => self.rails.keys().copied().collect(),
-            Total::None => {
-                return Err(
-                    "the board file does not say how its rails add up: write `total` in it"
-                        .to_owned(),
-                );
-            }
-        };
+        let rails = self.counted(total)?;
         let tiers = rails
             .iter()
             .filter_map(|rail| self.rails.get(rail))
@@ -270,6 +294,61 @@ pub(crate) fn of_windows(
         energy_delay_js: gross.value * seconds,
         inferences_per_joule: 1.0 / gross.value.max(f64::MIN_POSITIVE),
         windows: counted.len() as u32,
+    })
+}
+
+/// The rows of a rail as readings, in seconds after tick `begin`.
+fn readings(
+    rows: &Rowset,
+    scale: &Scale,
+    accuracy: &Accuracy,
+    begin: u64,
+    ns: f64,
+) -> Vec<Reading> {
+    let unit = accuracy.unit_log2.min(62);
+    let reading = |&[at, voltage, current]: &[i64; 3]| {
+        // The middle of the unit that the time was cut to.
+        let ticks = at.wrapping_shl(unit.into()).wrapping_add((1 << unit) >> 1);
+        let told = ticks.wrapping_sub(accuracy.age_ticks as i64);
+        Reading {
+            at: told.wrapping_sub(begin as i64) as f64 * ns / 1e9,
+            volts: voltage as f64 * scale.volts_per_step,
+            amperes: current as f64 * scale.amperes_per_step,
+        }
+    };
+    rows.rows.iter().map(reading).collect()
+}
+
+/// Readings of several rails, each a moment in seconds and watts, in steps of equal length that hold about two
+/// readings of each rail, or more. `None` of nothing.
+fn stepped(rails: &[Vec<(f64, f64)>], window: u8, window_s: f64) -> Option<PowerTrace> {
+    let times = || rails.iter().flatten().map(|reading| reading.0);
+    let (from_s, to_s) = (times().reduce(f64::min)?, times().reduce(f64::max)?);
+    let fewest = rails.iter().map(Vec::len).min()?;
+    let steps = (fewest / 2).clamp(1, TRACE_STEPS);
+    let step_s = (to_s - from_s).max(f64::MIN_POSITIVE) / steps as f64;
+    let mut total = vec![Some(0.0); steps];
+    for readings in rails {
+        let mut sums = vec![(0.0, 0_u32); steps];
+        for (at, watts) in readings {
+            let step = (((at - from_s) / step_s) as usize).min(steps - 1);
+            sums[step].0 += watts;
+            sums[step].1 += 1;
+        }
+        for (total, (sum, count)) in total.iter_mut().zip(sums) {
+            let mean = (count > 0).then(|| sum / f64::from(count));
+            *total = total.zip(mean).map(|(total, mean)| total + mean);
+        }
+    }
+    // No sensor knows more than a microwatt.
+    let rounded = |watts: f64| (watts * 1e6).round() / 1e6;
+    Some(PowerTrace {
+        window,
+        window_s,
+        from_s,
+        step_s,
+        readings: rails.iter().map(Vec::len).sum::<usize>() as u32,
+        watts: total.into_iter().map(|watts| watts.map(rounded)).collect(),
     })
 }
 
@@ -382,5 +461,54 @@ pub fn fault_words(fault: RailFault) -> &'static str {
         }
         RailFault::Unreadable => "the system does not let it be read: run the runner as root",
         _ => "a fault this host does not know: update the host",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_adds_rails_up_and_keeps_its_place_before_the_mark() {
+        // A second of readings a millisecond apart, the first ten before the mark; 2 W, then 4 W.
+        let one = |level: f64| -> Vec<(f64, f64)> {
+            (0..1_000)
+                .map(|i| {
+                    (
+                        f64::from(i - 10) / 1e3,
+                        if i < 500 { level } else { 2.0 * level },
+                    )
+                })
+                .collect()
+        };
+        let trace = stepped(&[one(1.5), one(0.5)], 3, 0.98).unwrap();
+        assert_eq!(
+            (trace.window, trace.readings, trace.watts.len()),
+            (3, 2_000, TRACE_STEPS)
+        );
+        assert!((trace.from_s + 0.01).abs() < 1e-9);
+        assert_eq!(trace.watts[0], Some(2.0));
+        assert_eq!(trace.watts[TRACE_STEPS - 1], Some(4.0));
+        // Half of the steps lie before the change, but for the one that it falls into.
+        let low = trace
+            .watts
+            .iter()
+            .filter(|watts| **watts == Some(2.0))
+            .count();
+        assert!((59..=61).contains(&low), "{low}");
+        assert_eq!(stepped(&[Vec::new()], 0, 1.0), None);
+        let few = stepped(
+            &[vec![(0.0, 1.0), (1.0, 1.0), (1.0, 3.0), (9.0, 1.0)]],
+            0,
+            9.0,
+        )
+        .unwrap();
+        assert_eq!(
+            few.watts,
+            [
+                Some(5.0 / 3.0).map(|w: f64| (w * 1e6).round() / 1e6),
+                Some(1.0)
+            ]
+        );
     }
 }

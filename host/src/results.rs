@@ -3,6 +3,7 @@
 use crate::energy::Budget;
 use crate::meter::Meter;
 use crate::profile::Profile;
+use crate::stats::grid::Counts;
 use crate::stats::{Interval, Percentile};
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +153,9 @@ pub struct TrialResult {
     /// Why there is none.
     #[serde(default)]
     pub energy_withheld: Option<String>,
+    /// Power in the first window that counts, to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_trace: Option<PowerTrace>,
     /// Median latency of windows with power sampling over that of windows without it, less one; only where
     /// both were measured.
     #[serde(default)]
@@ -201,6 +205,23 @@ pub struct Energy {
     pub inferences_per_joule: f64,
     /// Windows behind all this.
     pub windows: u32,
+}
+
+/// Power in and around one window: the total by the board file's rule, in steps of equal length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PowerTrace {
+    /// The window.
+    pub window: u8,
+    /// Seconds from the window's opening mark to its closing one.
+    pub window_s: f64,
+    /// Where the first step begins, in seconds after the opening mark.
+    pub from_s: f64,
+    /// Seconds of a step.
+    pub step_s: f64,
+    /// Readings behind it.
+    pub readings: u32,
+    /// Mean of the readings in each step, in watts; `None` where there is none.
+    pub watts: Vec<Option<f64>>,
 }
 
 /// Energy of one rail in one window.
@@ -269,6 +290,9 @@ pub struct WindowResult {
     pub median_ns: Option<f64>,
     /// Readings beyond a modified z-score of 3.5.
     pub outliers: u32,
+    /// The readings, counted on the grid of [`crate::stats::grid`].
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub distribution: Counts,
     /// CRC-32 of the last output.
     pub output_crc: u32,
     /// Clock of the core at both marks, in kHz, where known.

@@ -75,6 +75,7 @@ pub(crate) fn window_result(timed: &Timed, unit: f64, ns: f64) -> WindowResult {
         mean_ns: duration / f64::from(window.inferences.max(1)),
         median_ns: stats::median(&sorted),
         outliers: stats::outliers(&sorted) as u32,
+        distribution: stats::grid::counts(sorted),
         output_crc: window.output_crc,
         clock_khz: [window.before.clock_khz, window.after.clock_khz],
         millicelsius: [window.before.millicelsius, window.after.millicelsius],

@@ -167,6 +167,10 @@ fn a_report_is_sound_on_wide_and_narrow_light_and_dark() {
                 found.extend(faults(&mut browser, &of));
                 open_all(&mut browser);
                 found.extend(faults(&mut browser, &format!("{of}, all open")));
+                let drawn = browser.value("[...document.querySelectorAll('.bars, .trace')].length");
+                if drawn.as_u64() < Some(run.plan.trials.len() as u64 * 6) {
+                    found.push(format!("{of}: {drawn} windows and traces are drawn"));
+                }
                 keep(&mut browser, &format!("all-{of}.png"), None);
             }
         }
@@ -244,7 +248,7 @@ fn the_tabulator_reaches_everything_that_can_be_worked() {
         browser.value("window.reached.add(document.activeElement); 0");
     }
     let missed = browser.value(
-        "[...document.querySelectorAll('figure svg')]
+        "[...document.querySelectorAll('figure svg:has(.point)')]
             .filter((one) => ![...window.reached].some((reached) => one.contains(reached)))
             .map((one) => one.getAttribute('aria-label'))",
     );

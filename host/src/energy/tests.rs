@@ -215,6 +215,7 @@ fn trial(wave: &Wave, limits: Limits, dice: &mut Dice) -> (Value, f64) {
         mean_ns: 0.0,
         median_ns: None,
         outliers: 0,
+        distribution: Default::default(),
         output_crc: 0,
         clock_khz: [None; 2],
         millicelsius: [None; 2],

@@ -15,6 +15,7 @@ fn window(number: u8, begin: u64, end: u64) -> WindowResult {
         mean_ns: (end - begin) as f64 / 10.0,
         median_ns: None,
         outliers: 0,
+        distribution: Default::default(),
         output_crc: 0,
         clock_khz: [None; 2],
         millicelsius: [None; 2],

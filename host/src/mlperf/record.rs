@@ -258,6 +258,7 @@ fn window((number, inferred): (u8, &Inferred)) -> WindowResult {
         mean_ns: inferred.duration().as_secs_f64() * 1e9 / f64::from(inferred.inferences.max(1)),
         median_ns: None,
         outliers: 0,
+        distribution: Default::default(),
         output_crc: 0,
         clock_khz: [None; 2],
         millicelsius: [None; 2],

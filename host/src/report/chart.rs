@@ -75,15 +75,15 @@ pub(crate) struct Chart<'a> {
 
 /// A range of values and the pixels it covers.
 #[derive(Clone, Copy)]
-struct Scale {
-    from: f64,
-    to: f64,
-    at: f64,
-    length: f64,
+pub(super) struct Scale {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    pub(super) at: f64,
+    pub(super) length: f64,
 }
 
 impl Scale {
-    fn place(self, value: f64) -> f64 {
+    pub(super) fn place(self, value: f64) -> f64 {
         let share = (value - self.from) / (self.to - self.from);
         self.at + share.clamp(-0.02, 1.02) * self.length
     }
@@ -243,13 +243,13 @@ impl Chart<'_> {
 }
 
 /// A number with no more digits than it needs.
-fn trimmed(value: f64) -> String {
+pub(super) fn trimmed(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The range of values with a margin on both sides; never empty.
-fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
+pub(super) fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
     let (low, high) = values
         .filter(|value| value.is_finite())
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
@@ -268,7 +268,7 @@ fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
 }
 
 /// Four to eight round values in a range.
-fn y_ticks(low: f64, high: f64) -> Vec<f64> {
+pub(super) fn y_ticks(low: f64, high: f64) -> Vec<f64> {
     let rough = (high - low) / 5.0;
     let unit = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0]
@@ -321,7 +321,7 @@ fn steps(front: &[(f64, f64)]) -> String {
     path
 }
 
-fn px(value: f64) -> String {
+pub(super) fn px(value: f64) -> String {
     format!("{value:.1}")
 }
 

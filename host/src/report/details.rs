@@ -1,43 +1,10 @@
-//! What stands below the figures: remarks, where they come from, how the line did.
+//! Where the figures come from, and how the line did.
 
 use super::Row;
 use crate::store::RunFile;
-use crate::{table, units};
+use crate::units;
 use maud::{Markup, html};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// Reasons of everything that has no figure, void windows, and what the board printed.
-pub(crate) fn remarks(file: &RunFile) -> Markup {
-    let mut remarks = table::remarks(file, &BTreeMap::new());
-    for (planned, result) in table::ordered(file) {
-        for window in result.windows.iter().filter(|window| window.void.is_some()) {
-            let reason = window.void.as_deref().unwrap_or_default();
-            remarks.push(format!(
-                "{} window {}: void, {reason}",
-                planned.label(),
-                window.window + 1
-            ));
-        }
-    }
-    if file.results.restarts > 0 {
-        let restarts = crate::text::counted(file.results.restarts as usize, "time");
-        remarks.push(format!("the board restarted {restarts} during the run"));
-    }
-    remarks.extend(
-        file.results
-            .printed
-            .iter()
-            .map(|text| format!("the board printed: {text}")),
-    );
-    html! {
-        @if !remarks.is_empty() {
-            section {
-                h2 { "Remarks" }
-                ul.remarks { @for remark in &remarks { li { (remark) } } }
-            }
-        }
-    }
-}
+use std::collections::BTreeSet;
 
 /// Where the figures come from.
 pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
@@ -177,7 +144,6 @@ fn power(file: &RunFile) -> Facts {
             ),
         ));
     }
-    facts.extend(table::observer(file).map(|cost| ("observer's cost", cost)));
     facts
 }
 
@@ -194,6 +160,17 @@ fn run(file: &RunFile) -> Facts {
         (
             "host CPU",
             format!("{}, {} cores", file.host.cpu, file.host.cores),
+        ),
+        ("began", file.started.clone()),
+        (
+            "plan",
+            format!(
+                "{}: {} windows of {} ms, {} ms warm-up",
+                file.plan.plan.word(),
+                file.plan.schedule.windows,
+                file.plan.schedule.window_ms,
+                file.plan.schedule.warm_up_ms
+            ),
         ),
         ("seed of the order", file.plan.seed.to_string()),
         ("again from the capture", "scalebench replay".to_owned()),

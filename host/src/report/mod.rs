@@ -12,6 +12,9 @@ mod fleet;
 mod policy;
 mod profile;
 mod scaling;
+mod spread;
+mod strip;
+mod validity;
 
 use crate::analysis::{Analysis, FamilyAnalysis};
 use crate::fleet::Part;
@@ -112,7 +115,7 @@ fn body(file: &RunFile) -> Markup {
         @for family in family_names(&rows) {
             (section(&family, &rows, &analysis))
         }
-        (details::remarks(file))
+        (validity::validity(file))
         (details::provenance(file, &rows))
     }
 }
@@ -260,9 +263,37 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
                 }
             }
             (figures(&rows, &choice))
+            (windows(&rows, &choice))
             (profile::profile(&rows))
             @if let Some(analysis) = analysis {
                 (scaling::scaling(analysis))
+            }
+        }
+    }
+}
+
+/// Latencies and power within windows: of the variant to ship at once, of the others on demand.
+fn windows(rows: &[Row<'_>], choice: &Choice) -> Markup {
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for (at, row) in rows.iter().enumerate() {
+        let figures = [spread::spread(row), strip::power(row)]
+            .into_iter()
+            .flatten();
+        if choice.sensible == Some(at) {
+            first.extend(figures);
+        } else {
+            others.extend(figures);
+        }
+    }
+    html! {
+        @if !first.is_empty() {
+            h3 { "Inside the windows" }
+            div.charts { @for figure in &first { (figure) } }
+        }
+        @if !others.is_empty() {
+            details {
+                summary { "Inside the windows of the other variants" }
+                div.charts { @for figure in &others { (figure) } }
             }
         }
     }

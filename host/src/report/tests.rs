@@ -118,3 +118,65 @@ fn a_family_by_the_name_of_a_script_is_text() {
     assert!(!page.contains("<script>alert") && !page.contains("<i>"));
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
 }
+
+#[test]
+fn windows_are_drawn_and_void_ones_are_told_with_their_reasons() {
+    let mut file = example::run_file();
+    let drawn = page(&file);
+    assert!(drawn.contains("Latencies of w16 float32") && drawn.contains("1.00 k readings; "));
+    assert!(!drawn.contains("Windows that do not count"));
+    let window = &mut file.results.trials[0].windows[2];
+    window.distribution = [(640, 500), (642, 300), (1_280, 3)].into();
+    window.void = Some("the CPU clock changed from 1500 to 600 MHz".to_owned());
+    window.clock_khz = [Some(1_500_000), Some(600_000)];
+    let windows: usize = file.results.trials.iter().map(|t| t.windows.len()).sum();
+    let page = page(&file);
+    assert!(
+        page.contains(
+            "the CPU clock changed from 1500 to 600 MHz: 1 window of digits/w8 float32 (1)"
+        )
+    );
+    assert!(
+        page.contains(&format!("1 of {windows} void")) && page.contains("CPU clock over the run")
+    );
+    assert!(!page.contains("Temperature over the run"));
+    // 2 to the power of 1281/64 nanoseconds.
+    assert!(page.contains("3 of them beyond the right edge, up to 1.06 ms"));
+}
+
+#[test]
+fn power_within_a_window_is_drawn_with_its_marks() {
+    let mut file = example::run_file();
+    assert!(!page(&file).contains("the window's marks"));
+    file.results.trials[1].power_trace = Some(crate::results::PowerTrace {
+        window: 1,
+        window_s: 0.1,
+        from_s: -0.01,
+        step_s: 0.01,
+        readings: 120,
+        watts: vec![Some(1.5), None, Some(4.0), Some(4.1)],
+    });
+    let page = page(&file);
+    assert!(page.contains("Power of w16 float32, window 2"));
+    assert!(page.contains("means of 120 readings") && page.contains("<title>end at 100 ms"));
+}
+
+#[test]
+fn a_page_of_a_hundred_variants_stays_small() {
+    let mut file = example::run_file();
+    let (planned, result) = (file.plan.trials[1].clone(), file.results.trials[1].clone());
+    (file.plan.trials, file.results.trials) = (0..100)
+        .map(|trial| {
+            let (mut planned, mut result) = (planned.clone(), result.clone());
+            (planned.trial, result.trial) = (trial, trial);
+            planned.variant = format!("w{trial}");
+            // Readings in as many cells as there are columns in a drawing.
+            for window in &mut result.windows {
+                window.distribution = (600..800).map(|cell| (cell, 5)).collect();
+            }
+            (planned, result)
+        })
+        .unzip();
+    let size = page(&file).len();
+    assert!(size < 2 << 20, "{size} bytes");
+}

@@ -12,10 +12,12 @@
 //! | [`comparison`] | Welch, permutation, Mann-Whitney, Benjamini-Hochberg |
 //! | [`regression`] | straight lines and saturating curves, with intervals |
 //! | [`pareto`](fn@pareto) | what nothing beats |
+//! | [`grid`] | counts on a fixed logarithmic grid, which can be added up |
 //! | [`Histogram`] | millions of readings in a few kilobytes |
 
 pub mod bootstrap;
 pub mod comparison;
+pub mod grid;
 mod histogram;
 mod interval;
 mod pareto;
