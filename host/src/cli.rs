@@ -1,11 +1,13 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use scalebench::adding::Source;
 use scalebench::meter::accuracy::Accuracy;
 use scalebench::mlperf::task::Task;
 use scalebench::plan::Thoroughness;
 use scalebench::quantity;
-use scalebench_models::Precision;
+use scalebench_models::{Metric, Precision};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Measures what each step up in model size buys in accuracy and costs in compute, latency and memory,
@@ -287,10 +289,116 @@ pub(crate) enum ModelsAction {
         /// The family's name: a-z 0-9 . _ -
         name: String,
     },
+    /// Make a family out of finished files: TFLite models, pictures or arrays, labels
+    Add(Box<AddArgs>),
     /// Say what a TFLite file holds and how it would be executed, without running it
     Inspect(InspectArgs),
     /// Check one TFLite file against golden vectors; without a file the same as validate
     Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = ADD)]
+pub(crate) struct AddArgs {
+    /// The models, all sizes and precisions
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The family's name: a-z 0-9 . _ -
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+    /// A folder of PNG or JPEG files; or FILE.npy, FILE.npz:ARRAY, once for each input of the models
+    #[arg(long, value_name = "SOURCE", required = true)]
+    pub(crate) data: Vec<Source>,
+    /// FILE.csv, FILE.csv:COLUMN, FILE.npy or FILE.npz:ARRAY [default: each folder of pictures is a class]
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) labels: Option<Source>,
+    /// Names of the classes, one a line, in the order of the models' outputs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classes: Option<PathBuf>,
+    /// What bytes 0 and 255 of pictures stand for [default: what the int8 models tell]
+    #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) range: Option<[f32; 2]>,
+    /// What turns the models' numbers into the labels' unit
+    #[arg(long, value_name = "SCALE,OFFSET", value_parser = scale, default_value = "1,0", allow_hyphen_values = true)]
+    pub(crate) output: [f32; 2],
+    /// The labels' unit, such as USD
+    #[arg(long, value_name = "UNIT", default_value = "")]
+    pub(crate) unit: String,
+    /// Most samples to take, from the first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) samples: Option<u32>,
+    /// What ranks the variants: top1, macro_f1, r2, rmse, map50, … [default: top1, r2 or map50]
+    #[arg(long, value_name = "NAME", value_parser = metric)]
+    pub(crate) metric: Option<Metric>,
+    /// Folder of reference answers, as `models check` takes it [default: the engine's own, marked as such]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) golden: Option<PathBuf>,
+    /// Where a variant is along the scaling dimensions; once for each [default: its number of parameters]
+    #[arg(long, value_name = "VARIANT:NAME=VALUE,…", value_parser = coordinates)]
+    pub(crate) coordinates: Vec<(String, BTreeMap<String, f64>)>,
+    /// One line for people [default: the name]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// SPDX expression of weights and data [default: LicenseRef-unknown]
+    #[arg(long, value_name = "SPDX")]
+    pub(crate) licence: Option<String>,
+}
+
+const ADD: &str = "\
+Examples
+    scalebench models add small.int8.tflite large.int8.tflite --name pets --data photos
+        photos/cat/*.jpg and photos/dog/*.jpg: the folders are the classes
+    scalebench models add net.tflite --name pets --data photos --labels photos.csv --range 0,1
+        photos.csv has columns `file` and `label`; with left, top, right, bottom in pixels besides, boxes
+    scalebench models add mlp-*.tflite --name homes --data test.npz:x --labels test.npz:y --unit USD
+        arrays, and values to be met
+    scalebench models add net.tflite --name pets --data x.npy --labels y.npy --golden reference
+        golden vectors that a reference answered, in the layout of `scalebench models check`
+
+Names
+    small.int8.tflite and small.float32.tflite are two precisions of variant `small`";
+
+/// Two finite numbers.
+fn pair(text: &str) -> Option<[f32; 2]> {
+    let (first, second) = text.split_once(',')?;
+    let pair = [first.trim().parse().ok()?, second.trim().parse().ok()?];
+    pair.iter()
+        .all(|number: &f32| number.is_finite())
+        .then_some(pair)
+}
+
+fn range(text: &str) -> Result<[f32; 2], String> {
+    pair(text)
+        .filter(|[low, high]| low < high)
+        .ok_or_else(|| "give two numbers, the smaller first, such as 0,1 or -1,1".to_owned())
+}
+
+fn scale(text: &str) -> Result<[f32; 2], String> {
+    pair(text)
+        .filter(|[scale, _]| *scale != 0.0)
+        .ok_or_else(|| "give two numbers, such as 3989.5,3932.8, the first not zero".to_owned())
+}
+
+fn metric(word: &str) -> Result<Metric, String> {
+    let known = Metric::ALL.iter().find(|metric| metric.word() == word);
+    known.copied().ok_or_else(|| {
+        let words: Vec<_> = Metric::ALL.iter().map(|metric| metric.word()).collect();
+        format!("choose one of {}", words.join(", "))
+    })
+}
+
+fn coordinates(text: &str) -> Result<(String, BTreeMap<String, f64>), String> {
+    let parsed = || {
+        let (variant, places) = text.split_once(':')?;
+        let place = |place: &str| {
+            let (name, value) = place.split_once('=')?;
+            let value = value.parse().ok().filter(|value: &f64| value.is_finite())?;
+            Some((name.to_owned(), value))
+        };
+        let places: Option<_> = places.split(',').map(place).collect();
+        Some((variant.to_owned(), places?))
+    };
+    parsed().ok_or_else(|| "write it as small:width=8,depth=2".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -397,6 +505,9 @@ pub(crate) struct RunArgs {
         value_parser = clap::value_parser!(u32).range(1..=600_000)
     )]
     pub(crate) profile: Option<u32>,
+    /// Let the latency of detection hold the decoding of outputs into boxes and the suppression of doubles too
+    #[arg(long)]
+    pub(crate) time_decoding: bool,
     /// Microseconds of one conversion of the power sensors; the nearest they have [default: 1100]
     #[arg(long, value_name = "US", value_parser = clap::value_parser!(u32).range(50..=10_000))]
     pub(crate) conversion_us: Option<u32>,
@@ -410,7 +521,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms", "profile", "conversion_us", "observer_cost"]
+        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms", "profile", "time_decoding", "conversion_us", "observer_cost"]
     )]
     pub(crate) resume: Option<PathBuf>,
     /// How often a trial is tried that a restart of the board cuts short

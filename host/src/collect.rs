@@ -226,6 +226,9 @@ impl Bench<'_> {
         if plan.profile_ms > 0 {
             self.session.request(&Request::Profile(plan.profile_ms))?;
         }
+        if plan.time_decoding {
+            self.session.request(&Request::TimeDecoding(true))?;
+        }
         self.provision(plan, queue)?;
         if let Some(sampling) = sampling(plan) {
             self.session.request(&Request::Sampling(sampling))?;

@@ -137,6 +137,11 @@ pub enum Unlike {
         /// The second.
         second: &'static str,
     },
+    /// Latencies of different things.
+    #[error(
+        "one run's latencies of detection hold the decoding into boxes, the other's do not: measure both with --time-decoding, or neither"
+    )]
+    Decoding,
     /// No board.
     #[error("one of the runs never reached a board: run it again, or name another")]
     NoBoard,
@@ -167,6 +172,13 @@ pub fn alike(a: &RunFile, b: &RunFile) -> Result<(), Unlike> {
             first: first.identity(),
             second: second.identity(),
         });
+    }
+    let detects = |file: &RunFile| {
+        let mut trials = file.plan.trials.iter();
+        trials.any(|trial| file.plan.timed(trial).is_some())
+    };
+    if detects(a) && detects(b) && a.plan.time_decoding != b.plan.time_decoding {
+        return Err(Unlike::Decoding);
     }
     Ok(())
 }

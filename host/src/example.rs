@@ -29,6 +29,7 @@ fn planned(trial: u32, variant: &str, precision: Precision, macs: u64) -> Planne
         reference_quality: Some(0.9),
         model: file('a', 2 * macs),
         golden: file('b', 4_096),
+        answers: Default::default(),
         tolerance: Tolerance {
             steps: 0,
             absolute: 1e-5,
@@ -54,6 +55,7 @@ pub(crate) fn plan() -> Plan {
             readings: 1_000,
         },
         profile_ms: 0,
+        time_decoding: false,
         power: Default::default(),
         trials: vec![
             planned(0, "w8", Precision::Float32, 10_000),

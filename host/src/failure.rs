@@ -1,5 +1,6 @@
 //! From an error to an exit code.
 
+use scalebench::adding::AddError;
 use scalebench::catalogue::CatalogueError;
 use scalebench::mlperf::line::LineError;
 use scalebench::mlperf::measure::MeasureError;
@@ -48,6 +49,13 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
                 5
             } else {
                 2
+            });
+        }
+        if let Some(error) = error.downcast_ref::<AddError>() {
+            return Some(match error {
+                AddError::Write { .. } => 5,
+                AddError::Unfaithful { .. } => 1,
+                _ => 2,
             });
         }
         if let Some(error) = error.downcast_ref::<CatalogueError>() {

@@ -22,6 +22,7 @@
 //! | [`mlperf`] | boards with MLPerf Tiny firmware |
 //! | [`cable`] | tests of a line |
 
+pub mod adding;
 pub mod aggregate;
 pub mod analysis;
 pub mod cable;

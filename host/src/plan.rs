@@ -6,7 +6,9 @@
 use crate::profile::{self, Operator};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use scalebench_models::{Artefact, Build, Direction, Family, Metric, Precision, UseCase, Variant};
+use scalebench_models::{
+    Answers, Artefact, Build, Direction, Family, Metric, Precision, UseCase, Variant,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -133,6 +135,9 @@ pub struct PlannedTrial {
     pub model: File,
     /// Golden vectors.
     pub golden: File,
+    /// Whose answers they are.
+    #[serde(default, skip_serializing_if = "Answers::are_references")]
+    pub answers: Answers,
     /// How near they must be met.
     pub tolerance: Tolerance,
     /// The evaluation set.
@@ -175,6 +180,9 @@ pub struct Plan {
     /// How long operators are timed one by one at the end of a trial, at least; zero for not at all.
     #[serde(default)]
     pub profile_ms: u32,
+    /// Whether windows of detection hold the decoding of outputs into boxes too.
+    #[serde(default)]
+    pub time_decoding: bool,
     /// How power is sampled.
     #[serde(default)]
     pub power: PowerPlan,
@@ -235,6 +243,8 @@ pub struct Wishes {
     pub windows: Option<u8>,
     /// Another length of windows.
     pub window_ms: Option<u32>,
+    /// Whether windows of detection hold the decoding of outputs too.
+    pub time_decoding: bool,
     /// How power is sampled.
     pub power: PowerPlan,
 }
@@ -320,6 +330,7 @@ impl Plan {
             seed: wishes.seed,
             schedule,
             profile_ms: 0,
+            time_decoding: wishes.time_decoding,
             power: wishes.power,
             trials,
         })
@@ -362,6 +373,16 @@ impl Plan {
             });
         }
         serde_json::from_slice(json).map_err(wrong)
+    }
+
+    /// What the latency of a trial holds, where that is not the inference alone or could be thought to be more.
+    #[must_use]
+    pub fn timed(&self, trial: &PlannedTrial) -> Option<&'static str> {
+        (trial.use_case == UseCase::Detection).then_some(if self.time_decoding {
+            "inference, decoding and suppression"
+        } else {
+            "inference alone"
+        })
     }
 
     /// The files all trials need, each once.
@@ -443,6 +464,7 @@ fn planned(
         reference_quality: build.quality.get(&manifest.quality.metric).copied(),
         model: (&build.model).into(),
         golden: (&build.golden).into(),
+        answers: build.answers,
         tolerance: Tolerance {
             steps: build.tolerance.steps.unwrap_or(0),
             absolute: build.tolerance.absolute.unwrap_or(0.0) as f32,
@@ -594,6 +616,7 @@ mod tests {
                 seed: 1,
                 windows: None,
                 window_ms: None,
+                time_decoding: false,
                 power: PowerPlan::default(),
             };
             let plan = Plan::new(&wishes, std::slice::from_ref(family)).unwrap();

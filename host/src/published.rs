@@ -121,6 +121,7 @@ fn run(table: &Published) -> RunFile {
                 readings: 0,
             },
             profile_ms: 0,
+            time_decoding: false,
             power: Default::default(),
             trials,
         },
@@ -157,6 +158,7 @@ fn planned(table: &Published, trial: u32, row: &PublishedRow) -> PlannedTrial {
         reference_quality: None,
         model: unknown(),
         golden: unknown(),
+        answers: Default::default(),
         tolerance: Tolerance {
             steps: 0,
             absolute: 0.0,

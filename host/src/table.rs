@@ -271,7 +271,34 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
     said.into_iter()
         .chain(reasons)
         .chain(power_remarks(file))
+        .chain(own_answers(file))
+        .chain(timed(file))
         .collect()
+}
+
+/// Which variants were held against the engine's own answers only.
+fn own_answers(file: &RunFile) -> Option<String> {
+    let own = ordered(file)
+        .into_iter()
+        .filter(|(planned, result)| result.golden.is_some() && !planned.answers.are_references());
+    let labels: Vec<String> = own.map(|(planned, _)| planned.label()).collect();
+    (!labels.is_empty()).then(|| {
+        format!(
+            "{}: the golden vectors are the engine's own answers on the machine that added them, no reference's",
+            labels.join(", ")
+        )
+    })
+}
+
+/// What latencies of detection hold.
+#[must_use]
+pub fn timed(file: &RunFile) -> Option<String> {
+    if file.published.is_some() {
+        return None; // their tables do not tell
+    }
+    let mut trials = file.plan.trials.iter();
+    let held = trials.find_map(|planned| file.plan.timed(planned))?;
+    Some(format!("latencies of detection hold {held}"))
 }
 
 /// What is to be said of energy as a whole: simulated figures, and what sampling costs.

@@ -31,7 +31,7 @@ pub use manifest::{
     Attachment, Build, DatasetEntry, FileRef, InputEntry, Manifest, Origin, Quality, Recipe,
     Sha256, Tolerance, Variant,
 };
-pub use parse::{ManifestError, parse_manifest};
+pub use parse::{ManifestError, is_name, parse_manifest};
 pub use published::{Published, PublishedRow, parse_published};
 pub use scalebench_wire::container;
-pub use vocabulary::{Direction, Metric, Precision, UseCase, Weights};
+pub use vocabulary::{Answers, Direction, Metric, Precision, UseCase, Weights};

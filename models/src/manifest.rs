@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::vocabulary::{Direction, Metric, Precision, UseCase, Weights};
+use crate::vocabulary::{Answers, Direction, Metric, Precision, UseCase, Weights};
 
 /// A family: one architecture in many sizes on the same data.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -260,9 +260,13 @@ pub struct Build {
     pub golden: FileRef,
     /// Vectors in it.
     pub vectors: u32,
+    /// Whose answers they hold; the TFLite reference kernels' where nothing is said.
+    #[serde(default)]
+    pub answers: Answers,
     /// How far outputs may be from the golden ones.
     pub tolerance: Tolerance,
-    /// Measured on the evaluation set with the TFLite reference kernels; empty only for seeded weights.
+    /// Measured on the evaluation set with the TFLite reference kernels; empty only for seeded weights, and in a
+    /// family without a recipe, whose files came without such figures.
     #[serde(default)]
     pub quality: BTreeMap<Metric, f64>,
 }

@@ -162,7 +162,8 @@ pub(crate) fn refuse(field: impl Into<String>, what: impl Into<String>) -> Manif
 }
 
 /// Whether `name` may name a family, variant, dataset or path part.
-pub(crate) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let allowed =
         |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
     !name.is_empty()
@@ -441,7 +442,7 @@ fn check_build(
     }
     check_figures(&at("quality"), &build.quality)?;
     match (m.weights, build.quality.contains_key(&m.quality.metric)) {
-        (Weights::Trained, false) => Err(refuse(
+        (Weights::Trained, false) if m.recipe.is_some() => Err(refuse(
             at("quality"),
             format!("lacks {}: measure it with the recipe", m.quality.metric),
         )),

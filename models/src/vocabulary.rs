@@ -76,6 +76,26 @@ words! {
 }
 
 words! {
+    /// Whose answers golden vectors hold.
+    #[derive(Default)]
+    Answers {
+        /// The TFLite reference kernels', or others' that the engine has nothing to do with.
+        #[default]
+        Reference = "reference",
+        /// The engine's own, on the machine where the family was added: they show that boards agree with that
+        /// machine, and nothing about a reference.
+        Engine = "engine",
+    }
+}
+
+impl Answers {
+    /// Whether they are a reference's.
+    pub fn are_references(&self) -> bool {
+        *self == Self::Reference
+    }
+}
+
+words! {
     /// A quality figure. Fractions are in 0 to 1, never percent.
     Metric {
         /// Fraction of samples whose highest output is the labelled class; of equal outputs the first counts.

@@ -216,11 +216,6 @@ fn each_broken_manifest_gets_its_sentence() {
             "field `variant w1 float32.quality.top1`: NaN is not a value that top1 can take: fractions are 0 to 1, not percent",
         ),
         (
-            "{ top1 = 0.75 }",
-            "{}",
-            "field `variant w1 float32.quality`: lacks top1: measure it with the recipe",
-        ),
-        (
             "w1.tflite",
             "../w1.tflite",
             "field `variant w1 float32.model.file`: `../w1.tflite` is not a path inside the family's folder: \
@@ -580,4 +575,36 @@ fn a_begun_family_parses_and_says_what_is_missing() {
             .to_string(),
         "`../up` is not a family's name: use 1 to 64 of a-z 0-9 . _ - and no dot in front"
     );
+}
+
+#[test]
+fn a_written_manifest_is_read_back_as_it_was() {
+    for family in load_all(&root(None)).unwrap() {
+        let text = write::manifest(&family.manifest);
+        assert_eq!(parse_manifest(&text).unwrap(), family.manifest);
+    }
+    let text = manifest().replacen("vectors = 1", "vectors = 1\nanswers = \"engine\"", 1);
+    let odd = parse_manifest(&text.replacen("A toy", "\\\"A\\\"\\n\\u0007 toy", 1)).unwrap();
+    assert!(odd.variants.iter().any(|variant| {
+        variant
+            .builds()
+            .any(|(_, build)| !build.answers.are_references())
+    }));
+    assert_eq!(parse_manifest(&write::manifest(&odd)).unwrap(), odd);
+}
+
+#[test]
+fn only_a_family_without_a_recipe_may_not_know_its_quality() {
+    let unknown = manifest().replacen("quality = { top1 = 0.75 }", "", 1);
+    assert!(parse_manifest(&unknown).is_ok());
+    let error = parse_manifest(&with_recipe(&unknown)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "field `variant w1 float32.quality`: lacks top1: measure it with the recipe"
+    );
+}
+
+fn with_recipe(manifest: &str) -> String {
+    let recipe = "[recipe]\ncommand = \"make\"\nseed = 1\nrun_time = \"none\"\n\n[[origin]]";
+    manifest.replacen("[[origin]]", recipe, 1)
 }

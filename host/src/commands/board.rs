@@ -133,6 +133,7 @@ fn artefacts(args: &ImageArgs, board: &Board) -> Result<BTreeMap<String, Vec<u8>
             seed: 0,
             windows: None,
             window_ms: None,
+            time_decoding: false,
             power: Default::default(),
         },
         &families,

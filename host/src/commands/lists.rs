@@ -1,6 +1,6 @@
 //! `scalebench boards` and `scalebench models`
 
-use super::{models, out};
+use super::{add, models, out};
 use crate::cli::{JsonArgs, ModelsAction, ModelsArgs};
 use anyhow::Result;
 use comfy_table::Cell;
@@ -89,8 +89,21 @@ struct VariantRow {
 fn validated(families: &[scalebench_models::Family]) -> Result<ExitCode> {
     for family in families {
         family.validate()?;
+        let variants = family.manifest.variants.iter();
+        let own = variants
+            .flat_map(|variant| variant.builds())
+            .filter(|(_, build)| !build.answers.are_references())
+            .count();
+        let golden = if own > 0 {
+            format!(
+                "; the golden vectors of {} are the engine's own answers, no reference's",
+                scalebench::text::counted(own, "model")
+            )
+        } else {
+            String::new()
+        };
         out::line(format!(
-            "{}: every file is what the manifest says",
+            "{}: every file is what the manifest says{golden}",
             family.manifest.name
         ))?;
     }
@@ -115,6 +128,9 @@ pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
             "{written}: fill it in, then `scalebench models validate {name}`"
         ))?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(ModelsAction::Add(args)) = &args.action {
+        return add::add_family(args, &root);
     }
     if let Some(ModelsAction::Validate { name: Some(name) }) = &args.action {
         let family = scalebench_models::Family::load(&root.join(name))?;

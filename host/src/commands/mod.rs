@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod add;
 pub(crate) mod board;
 pub(crate) mod compare;
 pub(crate) mod energy;

@@ -59,6 +59,7 @@ pub(super) fn plan(args: &RunArgs, place: &Place, seed: u64, families: &[Family]
         seed,
         windows: args.windows,
         window_ms: args.window_ms,
+        time_decoding: args.time_decoding,
         power: plan::PowerPlan {
             total: board(place)?.total.into(),
             conversion_us: args.conversion_us,

@@ -3,6 +3,7 @@
 use super::Row;
 use crate::results::{Energy, Latency, QualityResult, Status};
 use crate::stats::Percentile;
+use crate::table;
 
 /// What a column's cells hold, and how they are had; `None` where a trial has no such figure.
 #[derive(Clone, Copy, Debug)]
@@ -103,6 +104,15 @@ pub const TRIAL: &[Column] = &[
     real("idle_w", |row| energy(row)?.idle_w),
     real("energy_delay_js", |row| Some(energy(row)?.energy_delay_js)),
     real("observer_cost", |row| row.result.observer_cost),
+    text("golden_answers", |row| {
+        row.result.golden?;
+        Some(row.planned.answers.word().to_owned())
+    }),
+    text("latency_of", |row| {
+        row.result.latency?;
+        table::timed(row.file)?;
+        Some(row.file.plan.timed(row.planned)?.to_owned())
+    }),
 ];
 
 fn quality<'a>(row: &Row<'a>) -> Option<&'a QualityResult> {

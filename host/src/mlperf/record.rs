@@ -140,6 +140,7 @@ pub fn plan(
             readings: 0,
         },
         profile_ms: 0,
+        time_decoding: false,
         power: Default::default(),
         trials: vec![PlannedTrial {
             trial: 0,
@@ -156,6 +157,7 @@ pub fn plan(
             reference_quality: None,
             model: model.file.clone().unwrap_or_else(unknown),
             golden: unknown(),
+            answers: Default::default(),
             tolerance: Tolerance {
                 steps: 0,
                 absolute: 0.0,

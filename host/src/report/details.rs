@@ -31,7 +31,7 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
                     li { "Percentiles are of all readings of the windows that count, and given only with the samples that MLPerf's early stopping rule asks for at 99 % confidence: 64, 130 and 662 for p90, p95 and p99." }
                     li { "Quality: measured on the board, with a 95 % interval (Wilson's for shares, Olkin and Finn's for R²)." }
                     li { "Outliers have a modified z-score above 3.5; they are counted, not dropped." }
-                    li { "No latency is published for a variant whose outputs differ from its golden vectors." }
+                    li { "No latency is published for a variant whose outputs differ from its golden vectors. Those hold the answers of the TFLite reference kernels, except where it says “own answers met”: there they are the engine's, from the machine that added the family." }
                     li { "Energy: the integral of rail power between a window's marks, mean over the windows; ± is two standard uncertainties from shunt, offset, steps, sampling and edges (GUM). Behind it stands its tier: external meter, board rail, estimated, simulated or none." }
                     li { "Peak memory is the runner's resident memory above what it had before the trial; unplanned is what of it is neither the model's bytes nor planned activations: tract's graph, packed weights where they are longer, dataset and golden vectors." }
                 }
@@ -152,7 +152,8 @@ fn run(file: &RunFile) -> Facts {
         .capture_sha256
         .clone()
         .unwrap_or_else(|| "the run was cut short".to_owned());
-    vec![
+    let held = crate::table::timed(file).map(|held| ("timed", held));
+    let facts = [
         (
             "host",
             format!("scalebench {} on {}", file.scalebench, file.host.system),
@@ -175,7 +176,8 @@ fn run(file: &RunFile) -> Facts {
         ("seed of the order", file.plan.seed.to_string()),
         ("again from the capture", "scalebench replay".to_owned()),
         ("capture SHA-256", capture),
-    ]
+    ];
+    held.into_iter().chain(facts).collect()
 }
 
 fn files(rows: &[Row<'_>]) -> BTreeSet<(String, String, u64)> {

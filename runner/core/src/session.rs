@@ -345,7 +345,10 @@ impl<'a, B: Board> Session<'a, B> {
                 );
                 self.work = Work::Trial(trial);
             }
-            Request::TimeDecoding(wanted) => self.time_decoding = wanted,
+            Request::TimeDecoding(wanted) => {
+                info!("windows of detection hold decoding: {}", wanted);
+                self.time_decoding = wanted;
+            }
             Request::Profile(milliseconds) => self.profile_ms = milliseconds,
             Request::Abort => {
                 if let Work::Trial(trial) = &mut self.work {
