@@ -97,8 +97,9 @@ fn power_on_the_line(folder: &Path) -> (usize, usize) {
     (sum, readings)
 }
 
-#[test]
-fn a_full_rate_sensor_over_a_slow_line_loses_nothing_and_takes_three_bytes_a_reading() {
+/// Conversions that were fetched and that were missed in windows with a sensor at full rate, over a slow line on which
+/// nothing may be lost, nor take more than three bytes a reading.
+fn full_rate() -> (u64, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let board = board(folder.path(), 115_200, "");
     let fast = [
@@ -135,6 +136,21 @@ fn a_full_rate_sensor_over_a_slow_line_loses_nothing_and_takes_three_bytes_a_rea
     let each = bytes as f64 / readings as f64;
     println!("{readings} readings, {missed} conversions missed, {each:.2} bytes a reading");
     assert!(each <= 3.0, "{each}");
+    (taken, missed)
+}
+
+#[test]
+fn a_full_rate_sensor_over_a_slow_line_loses_nothing_and_takes_three_bytes_a_reading() {
+    let (taken, missed) = full_rate();
+    assert!(missed < taken, "{missed} of {taken}");
+}
+
+#[test]
+#[ignore = "how many conversions are missed is a matter of an optimised build and an idle machine"]
+fn at_full_rate_one_conversion_in_a_hundred_is_missed_at_most() {
+    let (taken, missed) = full_rate();
+    let share = missed as f64 / (taken + missed) as f64;
+    assert!(share <= 0.01, "{missed} of {}", taken + missed);
 }
 
 #[test]

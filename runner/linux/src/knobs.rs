@@ -12,9 +12,12 @@ use std::fs;
 /// The highest priority that still lets the kernel's own real-time threads run.
 const NICENESS: i32 = -20;
 
-/// Sets what can be set.
-pub fn set(clock: &Clock) {
-    match pin(clock.core) {
+/// Sets what can be set. Returns a core beside the one that is measured on, for threads that must not disturb it.
+pub fn set(clock: &Clock) -> Option<usize> {
+    // Before the pin: afterwards this thread, and all it starts, may use one core only.
+    let allowed = sched_getaffinity(Pid::from_raw(0)).ok();
+    let core = pin(clock.core);
+    match core {
         Some(core) => info!("measures on core {}", core),
         None => warn!("the scheduler may move the runner from core to core"),
     }
@@ -26,6 +29,20 @@ pub fn set(clock: &Clock) {
     {
         warn!("the governor of the clock is not to be set");
     }
+    spare(&allowed?, core?)
+}
+
+/// The last of `allowed` that is not `taken`: the first one takes most interrupts.
+fn spare(allowed: &CpuSet, taken: usize) -> Option<usize> {
+    (0..CpuSet::count())
+        .rev()
+        .find(|&core| core != taken && allowed.is_set(core).unwrap_or(false))
+}
+
+/// Keeps the calling thread on `core`.
+pub fn keep_on(core: usize) -> bool {
+    let mut only = CpuSet::new();
+    only.set(core).is_ok() && sched_setaffinity(Pid::from_raw(0), &only).is_ok()
 }
 
 /// Keeps this process on one core: the one named, else the last it may use, since the first one takes
@@ -37,10 +54,7 @@ fn pin(core: Option<u32>) -> Option<usize> {
         Some(core) => Some(core as usize).filter(is_allowed),
         None => (0..CpuSet::count()).rev().find(is_allowed),
     }?;
-    let mut only = CpuSet::new();
-    only.set(core).ok()?;
-    sched_setaffinity(Pid::from_raw(0), &only).ok()?;
-    Some(core)
+    keep_on(core).then_some(core)
 }
 
 /// Sets the governor of every clock domain.
@@ -58,6 +72,16 @@ mod tests {
     #[test]
     fn a_core_that_is_not_there_is_not_pinned_to() {
         assert_eq!(pin(Some(100_000)), None);
+    }
+
+    #[test]
+    fn the_spare_core_is_another_one() {
+        let mut allowed = CpuSet::new();
+        allowed.set(1).unwrap();
+        assert_eq!(spare(&allowed, 1), None);
+        allowed.set(3).unwrap();
+        assert_eq!(spare(&allowed, 3), Some(1));
+        assert_eq!(spare(&allowed, 1), Some(3));
     }
 
     #[test]

@@ -119,9 +119,7 @@ fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
     });
     let line =
         serial::Serial::open(&path, baud).map_err(|source| Error::Serial { path, source })?;
-    if let Some(board) = &board {
-        knobs::set(&board.clock);
-    }
+    let spare = board.as_ref().and_then(|board| knobs::set(&board.clock));
     if options.protocol == Protocol::MlperfTiny {
         return serve_mlperf(options, board.as_ref(), line, &stopped);
     }
@@ -131,7 +129,9 @@ fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
         source,
     })?;
     let thermal = board.as_ref().map(|board| board.thermal.clone());
-    let rails = board.as_ref().map(rails::LinuxRails::of).transpose();
+    let rails = board.as_ref();
+    let rails = rails.map(|board| rails::LinuxRails::of(board, spare));
+    let rails = rails.transpose();
     let rails = rails.unwrap_or_else(|error| {
         eprintln!("scalebench-runner: {error}; no power is measured");
         None

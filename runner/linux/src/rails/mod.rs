@@ -6,9 +6,11 @@
 //! | [`bus`] | sensors on I²C, real and simulated, through the drivers of `scalebench-boards` |
 //! | [`system`] | what the kernel offers: hwmon and powercap |
 //! | [`sampler`] | the thread and the rings |
+//! | [`phase`] | when a source has finished its conversions |
 
 pub mod adapter;
 pub mod bus;
+pub mod phase;
 pub mod sampler;
 pub mod system;
 
@@ -81,11 +83,11 @@ pub struct LinuxRails {
 }
 
 impl LinuxRails {
-    /// The rails that a board file names.
+    /// The rails that a board file names, read on core `spare`, where there is one.
     ///
     /// # Errors
     /// A sentence that names the rail.
-    pub fn of(board: &Board) -> Result<Self, String> {
+    pub fn of(board: &Board, spare: Option<usize>) -> Result<Self, String> {
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         let mut chips: Vec<(&str, u8)> = Vec::new();
         for rail in &board.rails {
@@ -113,7 +115,10 @@ impl LinuxRails {
             }
         }
         let mut rails = Self {
-            samplers: sources.into_iter().map(Sampler::start).collect(),
+            samplers: sources
+                .into_iter()
+                .map(|source| Sampler::start(source, spare))
+                .collect(),
         };
         rails.set(&scalebench_core::power::DEFAULT);
         Ok(rails)

@@ -3,10 +3,12 @@
 //! The rings are of fixed size and made at the start. While a window is measured only this thread touches
 //! them: the measuring thread looks before and after.
 
+use super::phase::Phase;
 use super::{Described, Rhythm, Source};
 use crate::clock::Monotonic;
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
+use crate::knobs;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use scalebench_boards::sensor::Conversion;
 use scalebench_core::board::{Clock as _, PowerReading, Tally};
 use scalebench_wire::message::{RailFault, Tier};
@@ -21,8 +23,6 @@ const CAPACITY: usize = 1 << 16;
 const FROZEN_INTERVALS: u64 = 20;
 /// And not before this, in nanoseconds: a busy machine may look late.
 const FROZEN_AT_LEAST: u64 = 50_000_000;
-/// The first look at a sensor comes when this much of its interval, in eighths, has passed.
-const FIRST_LOOK: u64 = 7;
 /// Longest wait of the measuring thread, in seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -101,9 +101,9 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Starts the thread; it waits for [`Sampler::set`] and [`Sampler::run`].
+    /// Starts the thread, on core `spare` if there is one; it waits for [`Sampler::set`] and [`Sampler::run`].
     #[must_use]
-    pub fn start(source: Box<dyn Source>) -> Self {
+    pub fn start(source: Box<dyn Source>, spare: Option<usize>) -> Self {
         let rails = source.rails();
         let tier = source.tier();
         let ring = || VecDeque::with_capacity(CAPACITY);
@@ -125,7 +125,7 @@ impl Sampler {
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("sampler".into())
-            .spawn(move || serve(source, &theirs));
+            .spawn(move || serve(source, spare, &theirs));
         if thread.is_err() {
             shared.lock().tally.fault = Some(RailFault::Unreadable);
         }
@@ -228,8 +228,8 @@ impl Drop for Sampler {
 }
 
 /// The thread: configures, samples, until the sampler is dropped.
-fn serve(mut source: Box<dyn Source>, shared: &Shared) {
-    keep_out_of_the_way();
+fn serve(mut source: Box<dyn Source>, spare: Option<usize>, shared: &Shared) {
+    keep_out_of_the_way(spare);
     let mut broken = None;
     loop {
         let mut state = shared
@@ -276,10 +276,9 @@ fn sample(source: &mut dyn Source, rhythm: Rhythm, shared: &Shared) -> Result<()
     // What was converted before the start is old.
     source.is_ready()?;
     let mut last = now();
-    let mut counted = false;
-    let mut look = last + rhythm.interval / 8;
+    let mut phase = Phase::new(rhythm.interval);
     loop {
-        sleep_until(look);
+        sleep_until(phase.next_look(now()));
         if !shared.lock().running {
             return Ok(());
         }
@@ -288,7 +287,7 @@ fn sample(source: &mut dyn Source, rhythm: Rhythm, shared: &Shared) -> Result<()
             if begin - last > FROZEN_AT_LEAST.max(FROZEN_INTERVALS * rhythm.interval) {
                 return Err(RailFault::Frozen);
             }
-            look = begin + rhythm.interval / 8;
+            phase.unfinished(begin);
             continue;
         }
         values.clear();
@@ -296,13 +295,8 @@ fn sample(source: &mut dyn Source, rhythm: Rhythm, shared: &Shared) -> Result<()
             values.push(source.read(index)?);
         }
         let middle = begin + (now() - begin) / 2;
-        let missed = if counted {
-            ((begin - last + rhythm.interval / 2) / rhythm.interval).saturating_sub(1)
-        } else {
-            0
-        };
-        (counted, last) = (true, begin);
-        look = begin + rhythm.interval * FIRST_LOOK / 8;
+        last = begin;
+        let missed = phase.finished(begin);
         shared.change(|state| {
             state.push(middle, &values);
             state.tally.missed = state.tally.missed.saturating_add(missed as u32);
@@ -310,21 +304,21 @@ fn sample(source: &mut dyn Source, rhythm: Rhythm, shared: &Shared) -> Result<()
     }
 }
 
+/// Sleeps until a moment of the clock, and not for a while: what happens before the call makes nothing late.
 fn sleep_until(moment: u64) {
-    let left = moment.saturating_sub(now());
-    if left > 0 {
-        std::thread::sleep(Duration::from_nanos(left));
-    }
+    let moment = TimeSpec::new((moment / 1_000_000_000) as _, (moment % 1_000_000_000) as _);
+    // Woken up early, it looks once too often.
+    let _ = clock_nanosleep(
+        ClockId::CLOCK_MONOTONIC,
+        ClockNanosleepFlags::TIMER_ABSTIME,
+        &moment,
+    );
 }
 
-/// To the last core where there are several, and awake on time: both are wishes that the system may refuse.
-fn keep_out_of_the_way() {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if cores > 1 {
-        let mut last = CpuSet::new();
-        if last.set(cores - 1).is_ok() {
-            let _ = sched_setaffinity(Pid::from_raw(0), &last);
-        }
+/// Away from the core that is measured on, and awake on time: both are wishes that the system may refuse.
+fn keep_out_of_the_way(spare: Option<usize>) {
+    if let Some(core) = spare {
+        let _ = knobs::keep_on(core);
     }
     let _ = nix::sys::prctl::set_timerslack(1);
 }
