@@ -224,16 +224,48 @@ pub enum RailSource {
     Hwmon {
         /// Content of its `name` file.
         device: String,
-        /// Channel number of `in*_input` and `curr*_input`.
+        /// Number of its channel.
         channel: u32,
+        /// Which of the channel's files are read.
+        #[serde(default)]
+        measure: Measure,
     },
     /// A zone of the powercap framework.
     Powercap {
         /// Content of its `name` file.
         zone: String,
     },
+    /// A battery's gauge, while the battery is all that feeds the board.
+    Battery {
+        /// Its folder in `/sys/class/power_supply`.
+        supply: String,
+    },
+    /// The power management chip of a Raspberry Pi 5, as its firmware tells it: the sum of all outputs with a current.
+    /// What hangs on the 5 V input beside the chip is not in it.
+    Pmic {
+        /// The program that asks the firmware.
+        #[serde(default = "vcgencmd")]
+        program: String,
+    },
     /// A sensor without hardware: its figures are marked `simulated` wherever they are shown.
     Simulated(Simulated),
+}
+
+fn vcgencmd() -> String {
+    "vcgencmd".to_owned()
+}
+
+/// What of a hwmon channel is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// `in*_input` and `curr*_input`.
+    #[default]
+    VoltageCurrent,
+    /// `power*_input`.
+    Power,
+    /// `energy*_input`, a counter.
+    Energy,
 }
 
 /// A simulated sensor, over a load that follows the runner's own use of the processor:
@@ -278,6 +310,9 @@ pub struct Bus {
     pub shunt_milliohm: f64,
     /// Its relative tolerance.
     pub tolerance: f64,
+    /// Reads the sensor's own energy counter instead of voltage and current: INA228 only.
+    #[serde(default)]
+    pub accumulator: bool,
 }
 
 /// Power sensors.

@@ -20,8 +20,8 @@ pub mod simulated;
 
 #[cfg(feature = "std")]
 pub use board::{
-    Board, BootFile, Bus, Clock, Deploy, DeployMethod, Kind, Part, Rail, RailSource, Sensor,
-    Serial, Simulated, Source, Thermal, Total, Trigger,
+    Board, BootFile, Bus, Clock, Deploy, DeployMethod, Kind, Measure, Part, Rail, RailSource,
+    Sensor, Serial, Simulated, Source, Thermal, Total, Trigger,
 };
 #[cfg(feature = "std")]
 pub use folder::{BoardError, load, load_all, root, text};

@@ -1,6 +1,6 @@
 //! From text to a board, or to a sentence.
 
-use crate::board::{Board, RailSource};
+use crate::board::{Board, RailSource, Sensor};
 
 /// The longest board file.
 pub(crate) const MAX_BOARD: usize = 64 * 1024;
@@ -163,6 +163,12 @@ fn rail_problem(source: &RailSource) -> Option<(&'static str, &'static str)> {
             if !(0x08..=0x77).contains(&bus.address) {
                 return Some(("rail.source.bus.address", "I²C addresses are 0x08 to 0x77"));
             }
+            if bus.accumulator && bus.sensor != Sensor::Ina228 {
+                return Some((
+                    "rail.source.bus.accumulator",
+                    "only an INA228 counts energy: leave it out",
+                ));
+            }
             if bus.channel > 2 {
                 return Some(("rail.source.bus.channel", "channels are 0 to 2"));
             }
@@ -181,7 +187,17 @@ fn rail_problem(source: &RailSource) -> Option<(&'static str, &'static str)> {
             }
             (simulated.shunt_milliohm, simulated.tolerance)
         }
-        RailSource::Hwmon { .. } | RailSource::Powercap { .. } => return None,
+        RailSource::Battery { supply } => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+            let sound = !supply.starts_with('.') && supply.chars().all(plain);
+            return (supply.is_empty() || !sound).then_some((
+                "rail.source.battery.supply",
+                "name a folder of /sys/class/power_supply, such as BAT0",
+            ));
+        }
+        RailSource::Hwmon { .. } | RailSource::Powercap { .. } | RailSource::Pmic { .. } => {
+            return None;
+        }
     };
     if !(shunt > 0.0 && shunt < 1e6) {
         return Some((
@@ -204,7 +220,7 @@ fn is_device(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::Kind;
+    use crate::board::{Kind, Measure};
     use proptest::prelude::*;
 
     const FULL: &str = r#"
@@ -263,6 +279,34 @@ title = "made up for a test"
         assert_eq!(board.rails.len(), 2);
         assert!(matches!(&board.rails[0].source, RailSource::Bus(bus) if bus.address == 0x40));
         assert_eq!(board.trigger.unwrap().line, 17);
+    }
+
+    #[test]
+    fn every_kind_of_rail_is_read_or_refused_with_a_reason() {
+        let with = |source: &str| {
+            let hwmon = "hwmon = { device = \"ina3221\", channel = 2 }";
+            parse_board(&FULL.replace(hwmon, source)).map(|board| board.rails[1].source.clone())
+        };
+        let power = with("hwmon = { device = \"x\", channel = 1, measure = \"power\" }").unwrap();
+        assert!(matches!(
+            power,
+            RailSource::Hwmon {
+                measure: Measure::Power,
+                ..
+            }
+        ));
+        let pmic = with("pmic = {}").unwrap();
+        assert!(matches!(pmic, RailSource::Pmic { program } if program == "vcgencmd"));
+        assert!(with("battery = { supply = \"BAT0\" }").is_ok());
+        let error = with("battery = { supply = \"../BAT0\" }").unwrap_err();
+        assert!(error.to_string().contains("such as BAT0"), "{error}");
+        let counting = FULL.replace(
+            "tolerance = 0.01 }",
+            "tolerance = 0.01, accumulator = true }",
+        );
+        let error = parse_board(&counting).unwrap_err().to_string();
+        assert!(error.contains("only an INA228 counts energy"), "{error}");
+        assert!(parse_board(&counting.replace("ina226", "ina228")).is_ok());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! INA228: one rail, 20 bits, with an energy accumulator; INA238: the same with 16 bits and without.
 //!
 //! Datasheets SLYS021A (INA228) and SLYS025 (INA238): section 7.6 "Register Maps", limits from section 6.5
-//! "Electrical Characteristics".
+//! "Electrical Characteristics". Steps and limits were compared with those of the same chips for cars, INA228-Q1
+//! (SLYS022A) and INA238-Q1; the INA228's offset of the bus voltage was in none of what could be read.
 
 use super::register::{Chip, TEXAS_INSTRUMENTS, in_range};
 use super::{Conversion, PowerSensor, Raw, Scale, SensorError, at, nearest};
@@ -26,6 +27,13 @@ const RESET_ACCUMULATORS: u16 = 1 << 14;
 
 const MICROS: [u32; 8] = [50, 84, 150, 280, 540, 1_052, 2_074, 4_120];
 const AVERAGES: [u32; 8] = [1, 4, 16, 64, 128, 256, 512, 1_024];
+
+/// SHUNT_CAL = 13107.2 × 10⁶ × CURRENT_LSB × R (section 8.1.2), with CURRENT_LSB = 312.5 nV / R.
+const CALIBRATION: u16 = 4_096;
+/// What a step of the energy accumulator is worth, times the shunt's ohms: 16 × 3.2 × 312.5 nV (section 8.1.2).
+pub const JOULE_OHMS_PER_STEP: f64 = 16e-6;
+/// The energy accumulator's largest value; after it comes zero.
+pub const ENERGY_RANGE: u64 = (1 << 40) - 1;
 
 fn configure<B: I2c>(
     chip: &mut Chip<B>,
@@ -64,14 +72,13 @@ impl<B: I2c> Ina228<B> {
         }
     }
 
-    /// Sets SHUNT_CAL, without which the energy accumulator stands still. One step of the accumulator
-    /// is then worth `16 × 3.2 × amperes_per_step` joules (section 8.1.2).
+    /// Sets SHUNT_CAL, without which the energy accumulator stands still, so that a step of the current is one of the
+    /// shunt's voltage. A step of the accumulator is then worth [`JOULE_OHMS_PER_STEP`] by the shunt (section 8.1.2).
     ///
     /// # Errors
     /// [`SensorError`].
-    pub fn calibrate(&mut self, shunt_calibration: u16) -> Result<(), SensorError> {
-        self.chip
-            .write(SHUNT_CALIBRATION, shunt_calibration & 0x7fff)
+    pub fn calibrate(&mut self) -> Result<(), SensorError> {
+        self.chip.write(SHUNT_CALIBRATION, CALIBRATION)
     }
 
     /// The energy accumulator, 40 bits; counts from [`PowerSensor::configure`] on and wraps.

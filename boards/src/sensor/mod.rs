@@ -13,7 +13,7 @@ mod register;
 
 pub use ina219::Ina219;
 pub use ina226::{Ina226, Ina260};
-pub use ina228::{Ina228, Ina238};
+pub use ina228::{ENERGY_RANGE, Ina228, Ina238, JOULE_OHMS_PER_STEP};
 pub use ina3221::Ina3221;
 
 use core::fmt;

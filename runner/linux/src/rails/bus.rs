@@ -1,11 +1,13 @@
 //! Sensors on an I²C bus, real and simulated.
 
 use super::adapter::Adapter;
+use super::counter::{Count, Counter, Facts};
 use super::{Described, Rhythm, Source};
 use embedded_hal::i2c::{ErrorKind, I2c};
 use nix::time::{ClockId, clock_gettime};
 use scalebench_boards::sensor::{
-    Conversion, Ina219, Ina226, Ina228, Ina238, Ina260, Ina3221, PowerSensor, Problem, SensorError,
+    Conversion, ENERGY_RANGE, Ina219, Ina226, Ina228, Ina238, Ina260, Ina3221, JOULE_OHMS_PER_STEP,
+    PowerSensor, Problem, SensorError,
 };
 use scalebench_boards::simulated::{self, Bus as SimulatedBus, Fault, Load, Model, Specimen};
 use scalebench_boards::{Board, Bus, RailSource, Sensor, Simulated};
@@ -22,14 +24,61 @@ struct Chip {
     rails: Vec<(String, f64, f64, u8)>,
 }
 
-/// A real sensor, with all rails of the board file that are its channels.
-pub(super) fn open(board: &Board, bus: &Bus) -> Result<Box<dyn Source>, String> {
-    let device = Adapter::open(&bus.bus).map_err(|error| {
+fn adapter(bus: &Bus) -> Result<Adapter, String> {
+    Adapter::open(&bus.bus).map_err(|error| {
         format!(
             "{}: {error}: enable the bus in the device tree, and load the module i2c-dev",
             bus.bus
         )
-    })?;
+    })
+}
+
+/// A real INA228 that counts energy itself.
+pub(super) fn accumulator(name: &str, bus: &Bus) -> Result<Box<dyn Source>, String> {
+    let sensor = Ina228::new(adapter(bus)?, bus.address);
+    Ok(Box::new(counter(name, bus, sensor)))
+}
+
+/// Relative error of the INA228's energy that its datasheet's first page promises at full scale.
+const ENERGY_ERROR: f32 = 0.01;
+/// From look to look at its counter, in nanoseconds.
+const COUNTER_INTERVAL: u64 = 10_000_000;
+
+fn counter<B: I2c + Send>(name: &str, bus: &Bus, sensor: Ina228<B>) -> Counter<Accumulator<B>> {
+    let facts = Facts {
+        name: name.to_owned(),
+        tier: Tier::BoardRail,
+        microjoules: JOULE_OHMS_PER_STEP * 1e6 / (bus.shunt_milliohm / 1e3),
+        range: ENERGY_RANGE,
+        tolerance: bus.tolerance as f32 + ENERGY_ERROR,
+    };
+    Counter::new(facts, Accumulator(sensor))
+}
+
+/// The energy accumulator of an INA228.
+struct Accumulator<B>(Ina228<B>);
+
+impl<B: I2c + Send> Count for Accumulator<B> {
+    fn begin(&mut self, conversion: Conversion) -> Result<u64, RailFault> {
+        self.0.calibrate().map_err(fault)?;
+        // Its averages do not enter the accumulator (section 7.3.2).
+        let averages = 1;
+        let conversion = Conversion {
+            averages,
+            ..conversion
+        };
+        let interval = u64::from(self.0.configure(conversion).map_err(fault)?) * 1_000;
+        Ok(interval.max(COUNTER_INTERVAL))
+    }
+
+    fn count(&mut self) -> Result<u64, RailFault> {
+        self.0.energy().map_err(fault)
+    }
+}
+
+/// A real sensor, with all rails of the board file that are its channels.
+pub(super) fn open(board: &Board, bus: &Bus) -> Result<Box<dyn Source>, String> {
+    let device = adapter(bus)?;
     let mut rails = Vec::new();
     let mut channels = 0;
     for rail in &board.rails {
@@ -201,4 +250,88 @@ fn processor_time() -> u64 {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(0, |time| {
         time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use embedded_hal::i2c::{ErrorType, Operation};
+    use std::sync::{Arc, Mutex};
+
+    /// The registers of an INA228 that tell who it is, and its energy accumulator.
+    #[derive(Clone, Default)]
+    struct Registers {
+        energy: Arc<Mutex<u64>>,
+        written: Arc<Mutex<Vec<Vec<u8>>>>,
+        pointer: u8,
+    }
+
+    impl ErrorType for Registers {
+        type Error = ErrorKind;
+    }
+
+    impl I2c for Registers {
+        fn transaction(
+            &mut self,
+            _: u8,
+            operations: &mut [Operation<'_>],
+        ) -> Result<(), ErrorKind> {
+            for operation in operations {
+                match operation {
+                    Operation::Write(&[pointer]) => self.pointer = pointer,
+                    Operation::Write(bytes) => self.written.lock().unwrap().push(bytes.to_vec()),
+                    Operation::Read(into) => {
+                        let value = match self.pointer {
+                            0x3e => 0x5449,
+                            0x3f => 0x2281,
+                            0x09 => *self.energy.lock().unwrap(),
+                            _ => 0,
+                        };
+                        let bytes = value.to_be_bytes();
+                        into.copy_from_slice(&bytes[8 - into.len()..]);
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_ina228_s_own_energy_is_read_over_the_end_of_its_counter() {
+        let bus = Bus {
+            sensor: Sensor::Ina228,
+            bus: String::new(),
+            address: 0x40,
+            channel: 0,
+            shunt_milliohm: 10.0,
+            tolerance: 0.005,
+            accumulator: true,
+        };
+        let registers = Registers::default();
+        let sensor = Ina228::new(registers.clone(), bus.address);
+        let mut source = counter("5V", &bus, sensor);
+        let conversion = Conversion {
+            micros: 1_052,
+            averages: 64,
+        };
+        let rhythm = source.configure(conversion).unwrap();
+        assert_eq!(rhythm.interval, COUNTER_INTERVAL);
+        let written = registers.written.lock().unwrap().clone();
+        // SHUNT_CAL; accumulators cleared; continuous bus and shunt, 1,052 µs each, no averages.
+        assert_eq!(written, [[2, 0x10, 0x00], [0, 0x40, 0x00], [1, 0xbb, 0x68]]);
+        *registers.energy.lock().unwrap() = ENERGY_RANGE - 9;
+        let begin = super::super::sampler::now();
+        assert_eq!(source.is_ready(), Ok(false));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        // Nine steps to the end, one to zero, ninety beyond it: 1.6 mJ each with 10 mΩ.
+        *registers.energy.lock().unwrap() = 90;
+        let (_, microwatts) = source.read(0).unwrap();
+        let seconds = (super::super::sampler::now() - begin) as f64 / 1e9;
+        let least = 100.0 * 1_600.0 / seconds;
+        let most = 100.0 * 1_600.0 / 0.02;
+        assert!(
+            (least * 0.99..=most).contains(&f64::from(microwatts)),
+            "{microwatts}"
+        );
+    }
 }

@@ -4,13 +4,17 @@
 //! |---|---|
 //! | [`adapter`] | the kernel's I²C adapters, as embedded-hal's trait |
 //! | [`bus`] | sensors on I²C, real and simulated, through the drivers of `scalebench-boards` |
-//! | [`system`] | what the kernel offers: hwmon and powercap |
+//! | [`system`] | what the kernel offers: hwmon, powercap, batteries |
+//! | [`counter`] | counters of energy: powercap's, hwmon's, an INA228's |
+//! | [`pmic`] | the power management chip of a Raspberry Pi 5 |
 //! | [`sampler`] | the thread and the rings |
 //! | [`phase`] | when a source has finished its conversions |
 
 pub mod adapter;
 pub mod bus;
+pub mod counter;
 pub mod phase;
+pub mod pmic;
 pub mod sampler;
 pub mod system;
 
@@ -18,6 +22,7 @@ use sampler::Sampler;
 use scalebench_boards::{Board, RailSource, sensor::Conversion};
 use scalebench_core::board::{PowerReading, Rails, Tally};
 use scalebench_wire::message::{Accuracy, Rail, RailFault, Sampling, Tier, clipped};
+use std::path::Path;
 
 /// What is known of one rail of a source.
 #[derive(Clone, Debug)]
@@ -36,6 +41,23 @@ pub struct Described {
     pub amperes_offset: f32,
     /// Noise of one reading of the current, in amperes.
     pub amperes_noise: f32,
+}
+
+impl Described {
+    /// A rail whose power alone is known: one volt, and as many microamperes as there are microwatts. How much of what
+    /// differs from reading to reading is the source's own doing is not known, so that all of it counts in full.
+    #[must_use]
+    pub fn power(name: &str, tolerance: f32) -> Self {
+        Self {
+            name: name.to_owned(),
+            volts_per_step: 1.0,
+            amperes_per_step: 1e-6,
+            tolerance,
+            volts_offset: 0.0,
+            amperes_offset: 0.0,
+            amperes_noise: f32::MAX,
+        }
+    }
 }
 
 /// How a source goes from reading to reading.
@@ -88,12 +110,16 @@ impl LinuxRails {
     /// # Errors
     /// A sentence that names the rail.
     pub fn of(board: &Board, spare: Option<usize>) -> Result<Self, String> {
+        let root = Path::new("/");
         let mut sources: Vec<Box<dyn Source>> = Vec::new();
         let mut chips: Vec<(&str, u8)> = Vec::new();
         for rail in &board.rails {
             let named = |error: String| format!("rail `{}`: {error}", rail.name);
             match &rail.source {
                 // Channels of one chip are read together.
+                RailSource::Bus(bus) if bus.accumulator => {
+                    sources.push(bus::accumulator(&rail.name, bus).map_err(named)?);
+                }
                 RailSource::Bus(bus) => {
                     if chips.contains(&(&*bus.bus, bus.address)) {
                         continue;
@@ -104,13 +130,23 @@ impl LinuxRails {
                 RailSource::Simulated(simulated) => {
                     sources.push(bus::simulated(&rail.name, simulated));
                 }
-                RailSource::Hwmon { device, channel } => {
-                    let hwmon = system::Hwmon::find(&rail.name, device, *channel).map_err(named)?;
-                    sources.push(Box::new(hwmon));
+                RailSource::Hwmon {
+                    device,
+                    channel,
+                    measure,
+                } => {
+                    let hwmon = system::hwmon(root, &rail.name, device, *channel, *measure);
+                    sources.push(hwmon.map_err(named)?);
                 }
                 RailSource::Powercap { zone } => {
-                    let powercap = system::Powercap::find(&rail.name, zone).map_err(named)?;
-                    sources.push(Box::new(powercap));
+                    sources.push(system::powercap(root, &rail.name, zone).map_err(named)?);
+                }
+                RailSource::Battery { supply } => {
+                    sources.push(system::battery(root, &rail.name, supply).map_err(named)?);
+                }
+                RailSource::Pmic { program } => {
+                    let pmic = pmic::Pmic::find(&rail.name, program).map_err(named)?;
+                    sources.push(Box::new(pmic));
                 }
             }
         }
