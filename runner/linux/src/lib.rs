@@ -25,6 +25,7 @@ pub mod mlperf;
 mod options;
 pub mod quarantine;
 pub mod rails;
+mod realtime;
 pub mod serial;
 pub mod store;
 pub mod trigger;

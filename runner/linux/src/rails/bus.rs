@@ -278,7 +278,7 @@ mod tests {
         ) -> Result<(), ErrorKind> {
             for operation in operations {
                 match operation {
-                    Operation::Write(&[pointer]) => self.pointer = pointer,
+                    Operation::Write([pointer]) => self.pointer = *pointer,
                     Operation::Write(bytes) => self.written.lock().unwrap().push(bytes.to_vec()),
                     Operation::Read(into) => {
                         let value = match self.pointer {

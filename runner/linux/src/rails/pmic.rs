@@ -96,7 +96,7 @@ impl Source for Pmic {
 
     fn read(&mut self, _: usize) -> Result<(i32, i32), RailFault> {
         let watts = self.watts().ok_or(RailFault::Unreadable)?;
-        Ok((1, (watts * 1e6) as i32))
+        Ok((1, (watts * 1e6).round() as i32))
     }
 }
 

@@ -6,7 +6,7 @@
 use super::phase::Phase;
 use super::{Described, Rhythm, Source};
 use crate::clock::Monotonic;
-use crate::knobs;
+use crate::{knobs, realtime};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use scalebench_boards::sensor::Conversion;
@@ -315,10 +315,11 @@ fn sleep_until(moment: u64) {
     );
 }
 
-/// Away from the core that is measured on, and awake on time: both are wishes that the system may refuse.
+/// Away from the core that is measured on, and awake on time whatever else runs: wishes that the system may refuse.
 fn keep_out_of_the_way(spare: Option<usize>) {
     if let Some(core) = spare {
         let _ = knobs::keep_on(core);
     }
     let _ = nix::sys::prctl::set_timerslack(1);
+    let _ = realtime::raise();
 }

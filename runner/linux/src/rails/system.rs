@@ -160,9 +160,12 @@ impl Files {
     }
 
     fn tried(self) -> Result<Self, PathBuf> {
-        let volts = self.volts.iter().map(|(path, _)| path);
-        let paths = volts.chain([&self.amperes.0]);
-        let unread = paths.cloned().find(|path| number::<i32>(path).is_err());
+        let volts = self.volts.as_ref().map(|(path, _)| path);
+        let unread = [volts, Some(&self.amperes.0)]
+            .into_iter()
+            .flatten()
+            .find(|path| number::<i32>(path).is_err())
+            .cloned();
         unread.map_or(Ok(self), Err)
     }
 }
@@ -280,7 +283,7 @@ mod tests {
         assert_eq!((rail.volts_per_step, rail.amperes_per_step), (1.0, 1e-6));
         let mut energy = find(3, Measure::Energy).unwrap();
         assert_eq!(energy.is_ready(), Ok(false));
-        tree.write("hwmon/hwmon1/energy3_input", "900000");
+        tree.write("hwmon/hwmon1/energy3_input", "1001");
         assert_eq!(energy.is_ready(), Ok(true));
         assert!(
             energy
