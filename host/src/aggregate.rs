@@ -1,5 +1,6 @@
 //! From deliveries to results. Pure: a live run and a replay are the same computation.
 
+use crate::outcomes::Labels;
 use crate::plan::{Plan, PlannedTrial, Total};
 use crate::power::PowerLog;
 use crate::profile::{OperatorTime, Profile};
@@ -19,6 +20,8 @@ use scalebench_wire::message::{BoardInfo, Event, Failure, Metrics, Quality};
 use std::collections::BTreeMap;
 
 const MOST_PRINTED: usize = 100;
+/// No evaluation set of ours has more outcomes than this.
+const MOST_OUTCOMES: usize = 16 << 20;
 /// No window of ours has more readings than this.
 const MOST_READINGS: usize = 16 << 20;
 
@@ -53,7 +56,7 @@ struct UnderWay {
     windows: Vec<Timed>,
     unit_log2: u8,
     activation_bytes: u64,
-    outcomes: u32,
+    outcomes: Vec<i64>,
     outcomes_crc: u32,
     quality: Option<Quality>,
     power: PowerLog,
@@ -304,7 +307,9 @@ impl Aggregate {
                     self.results.rails = rails;
                 }
                 let total = self.plan.power.total;
-                let result = finished(planned, now, failure, memory, total, ns);
+                let set = planned.dataset.as_ref();
+                let labels = set.and_then(|set| self.plan.labels.get(&set.sha256));
+                let result = finished(planned, now, failure, memory, total, labels, ns);
                 *self.results.trials.get_mut(trial as usize)? = result;
             }
             _ => {}
@@ -337,7 +342,10 @@ impl Aggregate {
         let rows = Rows::<1>::new(body, [Predictor::Previous]).ok()?;
         for row in rows {
             let [value] = row.ok()?;
-            now.outcomes = now.outcomes.saturating_add(1);
+            if now.outcomes.len() >= MOST_OUTCOMES {
+                return None;
+            }
+            now.outcomes.push(value);
             let mut chained = [0; 12];
             chained[..4].copy_from_slice(&now.outcomes_crc.to_le_bytes());
             chained[4..].copy_from_slice(&value.to_le_bytes());
@@ -357,6 +365,7 @@ fn finished(
     failure: Option<Failure>,
     peak_bytes: Option<u64>,
     total: Total,
+    labels: Option<&Labels>,
     ns: f64,
 ) -> TrialResult {
     let unit = now.unit(ns);
@@ -383,9 +392,9 @@ fn finished(
         value: metrics(&quality.metrics)
             .get(planned.metric.word())
             .copied(),
-        interval: interval(planned.metric, &quality),
+        interval: interval(planned.metric, &quality, labels, &now.outcomes),
         samples,
-        outcomes: now.outcomes,
+        outcomes: now.outcomes.len() as u32,
         outcomes_crc: now.outcomes_crc,
         outputs_match: quality.outputs_match,
         metrics: metrics(&quality.metrics),
@@ -505,7 +514,21 @@ fn metrics(metrics: &Metrics) -> BTreeMap<String, f64> {
         .collect()
 }
 
-fn interval(metric: Metric, quality: &Quality) -> Option<stats::Interval> {
+/// The interval of the figure that ranks variants: Wilson's of a share, the bootstrap's of what is worked out from
+/// single outcomes, none of anything else.
+fn interval(
+    metric: Metric,
+    quality: &Quality,
+    labels: Option<&Labels>,
+    outcomes: &[i64],
+) -> Option<stats::Interval> {
+    let told = || metrics(&quality.metrics).get(metric.word()).copied();
+    if let Some(labels) = labels.filter(|_| outcomes.len() == quality.samples as usize) {
+        let drawn = told().and_then(|told| labels.interval(metric, told, outcomes));
+        if drawn.is_some() {
+            return drawn;
+        }
+    }
     match (metric, quality.metrics) {
         (Metric::Top1, Metrics::Classification { top1, .. } | Metrics::Classes { top1, .. }) => {
             stats::wilson(top1, quality.samples)

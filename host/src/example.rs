@@ -57,6 +57,7 @@ pub(crate) fn plan() -> Plan {
         profile_ms: 0,
         time_decoding: false,
         power: Default::default(),
+        labels: Default::default(),
         trials: vec![
             planned(0, "w8", Precision::Float32, 10_000),
             planned(1, "w16", Precision::Float32, 40_000),

@@ -42,6 +42,7 @@ pub mod image;
 pub mod logs;
 pub mod meter;
 pub mod mlperf;
+pub mod outcomes;
 pub mod plan;
 pub mod port;
 pub mod power;

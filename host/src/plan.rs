@@ -3,6 +3,7 @@
 //! A plan says everything that results depend on, so that a capture that begins with it can be
 //! understood alone.
 
+use crate::outcomes::Labels;
 use crate::profile::{self, Operator};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -186,6 +187,9 @@ pub struct Plan {
     /// How power is sampled.
     #[serde(default)]
     pub power: PowerPlan,
+    /// Labels of evaluation sets, by SHA-256, where figures need them whose interval comes from single outcomes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Labels>,
     /// The trials, in their order.
     pub trials: Vec<PlannedTrial>,
 }
@@ -332,8 +336,35 @@ impl Plan {
             profile_ms: 0,
             time_decoding: wishes.time_decoding,
             power: wishes.power,
+            labels: BTreeMap::new(),
             trials,
         })
+    }
+
+    /// The same, with the labels that intervals of its quality figures need, out of the datasets in `sources`.
+    ///
+    /// # Errors
+    /// A dataset that cannot be read.
+    pub fn labelled(
+        mut self,
+        sources: &BTreeMap<String, Artefact>,
+    ) -> Result<Self, scalebench_models::ModelsError> {
+        for trial in &self.trials {
+            // Wilson's interval of a share needs none, and boxes come as hashes only.
+            let shares = matches!(trial.metric, Metric::Top1 | Metric::Top5);
+            let Some(dataset) = trial.dataset.as_ref().filter(|_| !shares) else {
+                continue;
+            };
+            if self.labels.contains_key(&dataset.sha256) {
+                continue;
+            }
+            if let Some(artefact) = sources.get(&dataset.sha256)
+                && let Some(labels) = Labels::of(&artefact.read()?)
+            {
+                self.labels.insert(dataset.sha256.clone(), labels);
+            }
+        }
+        Ok(self)
     }
 
     /// The same, with operators timed one by one for at least so many milliseconds at the end of every trial. They are

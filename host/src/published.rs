@@ -123,6 +123,7 @@ fn run(table: &Published) -> RunFile {
             profile_ms: 0,
             time_decoding: false,
             power: Default::default(),
+            labels: Default::default(),
             trials,
         },
         results,

@@ -113,6 +113,9 @@ fn added_files_are_a_family_that_runs_and_says_where_its_golden_vectors_come_fro
             (known - measured).abs() < 2e-6,
             "{name}: {measured}, not {known}"
         );
+        // From the outcomes of all samples, by the bootstrap.
+        let end = |end: &str| result["quality"]["interval"][end].as_f64().unwrap();
+        assert!(end("low") < measured && measured < end("high"), "{result}");
     }
     let page = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
     assert!(page.contains("own answers met"), "the report does not tell");

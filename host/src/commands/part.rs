@@ -71,6 +71,7 @@ pub(super) fn plan(args: &RunArgs, place: &Place, seed: u64, families: &[Family]
     for artefact in sources.values() {
         artefact.read()?;
     }
+    let plan = plan.labelled(&sources)?;
     let Some(profile_ms) = args.profile else {
         return Ok(plan);
     };

@@ -142,6 +142,7 @@ pub fn plan(
         profile_ms: 0,
         time_decoding: false,
         power: Default::default(),
+        labels: Default::default(),
         trials: vec![PlannedTrial {
             trial: 0,
             family: format!("mlperf-tiny-{task}"),

@@ -43,6 +43,48 @@ pub fn bca(
     bca_interval(&distribution, statistic(sample), &without)
 }
 
+/// As [`bca`], of a statistic that is a function of sums over the sample: a resample costs a pass, and leaving a value
+/// out one subtraction.
+///
+/// `total` holds the sums over all `n` values; `add` adds a value's terms to sums, times a weight. `None` of less than
+/// three values, where all resamples agree, and where a resample has no such statistic.
+pub fn bca_sums(
+    n: usize,
+    total: &[f64],
+    add: impl Fn(&mut [f64], usize, f64),
+    statistic: impl Fn(&[f64]) -> f64,
+    resamples: usize,
+    seed: u64,
+) -> Option<Interval> {
+    if n < 3 {
+        return None;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut sums = vec![0.0; total.len()];
+    let mut distribution = Vec::with_capacity(resamples);
+    for _ in 0..resamples {
+        sums.fill(0.0);
+        for _ in 0..n {
+            let at = (u128::from(rng.next_u64()) * n as u128) >> 64;
+            add(&mut sums, at as usize, 1.0);
+        }
+        distribution.push(statistic(&sums));
+    }
+    let without: Vec<f64> = (0..n)
+        .map(|left_out| {
+            sums.copy_from_slice(total);
+            add(&mut sums, left_out, -1.0);
+            statistic(&sums)
+        })
+        .collect();
+    let sound = |values: &[f64]| values.iter().all(|value| value.is_finite());
+    if !sound(&distribution) || !sound(&without) {
+        return None;
+    }
+    sort(&mut distribution);
+    bca_interval(&distribution, statistic(total), &without)
+}
+
 /// The interval from a sorted bootstrap `distribution`, the `estimate` and the `jackknife` values of
 /// the statistic with each value left out.
 ///
