@@ -51,6 +51,9 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Show a run's table and analysis again
     Show(ShowArgs),
+    /// Write a run's report again, its plots as SVG files, its tables as LaTeX and Markdown
+    #[command(after_help = REPORT)]
+    Report(ReportArgs),
     /// Give a run a name that commands take in its place
     Tag(TagArgs),
     /// Write runs as CSV, JSON or Parquet for other programs
@@ -133,6 +136,15 @@ Exit codes
     0  nothing got worse, as far as can be told
     1  something got worse, or lost its figures
     2  no such run, or two that must not be compared";
+
+const REPORT: &str = "\
+Examples
+    scalebench report
+        report.html of the newest run in runs/, again
+    scalebench report runs/2026-01-31T101500Z-local --svg plots --latex tables.tex
+        every plot as an SVG file, and a table a family that wants the package booktabs
+    scalebench report --markdown - >tables.md
+        the tables for a pull request";
 
 const EXPORT: &str = "\
 Examples
@@ -709,6 +721,24 @@ pub(crate) struct ShowArgs {
     /// Print the analysis as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Its folder, tag or id [default: the newest]
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+    /// Folder for every plot as an SVG file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) svg: Option<PathBuf>,
+    /// File for the tables in LaTeX; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) latex: Option<PathBuf>,
+    /// File for the tables in Markdown; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Compare(args) => commands::compare::compare(&args),
         Command::List(args) => commands::keep::list(&args),
         Command::Show(args) => commands::keep::show(&args),
+        Command::Report(args) => commands::report::report(&args),
         Command::Tag(args) => commands::keep::tag(&args),
         Command::Export(args) => commands::export::export(&args),
         Command::Import(args) => commands::export::import(&args),

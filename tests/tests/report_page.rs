@@ -472,3 +472,134 @@ fn boards_of_one_run_can_be_left_out() {
     let wanted = format!("{trials} of {} variants are shown.", 2 * trials);
     assert!(said.as_str().expect("words").starts_with(&wanted), "{said}");
 }
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn drawings_are_sound_files_of_their_own() {
+    let drawings = report::drawings(&hundred(run_file()));
+    assert!(drawings.len() >= 200, "{}", drawings.len());
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut browser = Browser::start();
+    let screen = Screen {
+        size: DESK,
+        dark: true,
+        scripts: true,
+    };
+    // The plots of quality, and of one variant what happens inside its windows.
+    for drawing in drawings.iter().take(5) {
+        let path = dir.path().join(&drawing.name);
+        fs::write(&path, &drawing.svg).expect("room for a drawing");
+        browser.open(&path, screen);
+        let name = &drawing.name;
+        let root = browser.value("document.documentElement.localName");
+        assert_eq!(root, "svg", "{name} is no sound XML");
+        let scripts = browser.value("document.getElementsByTagName('script').length");
+        assert_eq!(scripts, 0, "{name}");
+        let ground = browser.value("getComputedStyle(document.querySelector('.tick')).fill");
+        assert_eq!(
+            ground, "rgb(91, 101, 112)",
+            "{name}: light, whatever the reader prefers"
+        );
+        assert_eq!(browser.complaints(), [""; 0], "{name}");
+        keep(&mut browser, &format!("{}.png", drawing.name), Some(480));
+    }
+}
+
+#[test]
+#[ignore = "needs Debian's chromium, and a minute"]
+fn on_paper_everything_is_there_and_light() {
+    let page = page(&run_file());
+    let mut browser = Browser::start();
+    let screen = Screen {
+        size: DESK,
+        dark: true,
+        scripts: true,
+    };
+    browser.open(page.path(), screen);
+    browser.call(
+        "Emulation.setEmulatedMedia",
+        serde_json::json!({
+            "media": "print",
+            "features": [{ "name": "prefers-color-scheme", "value": "dark" }],
+        }),
+    );
+    let looks = browser.value(
+        "[getComputedStyle(document.body).color,
+          getComputedStyle(document.getElementById('filters')).display]",
+    );
+    assert_eq!(looks, serde_json::json!(["rgb(23, 27, 32)", "none"]));
+    let asked = serde_json::json!({ "printBackground": true, "preferCSSPageSize": true });
+    let printed = browser.call("Page.printToPDF", asked);
+    assert!(
+        printed["data"]
+            .as_str()
+            .is_some_and(|data| data.len() > 50_000)
+    );
+    // Sections that were shut are open on paper.
+    let open = browser.value("[...document.querySelectorAll('details')].every((one) => one.open)");
+    assert_eq!(open, true);
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_command_writes_plots_and_tables() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let mut command = scalebench(&["run", "--quiet", "--seed", "3", "--family", "diamonds-mlp"]);
+    command
+        .args([
+            "--variant",
+            "d1-w2",
+            "--variant",
+            "d1-w4",
+            "--precision",
+            "int8",
+        ])
+        .args([
+            "--windows",
+            "2",
+            "--output",
+            &path("run"),
+            "--store",
+            &path("store"),
+        ]);
+    let ran = said(&mut command);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let wrote = said(&mut scalebench(&[
+        "report",
+        &path("run"),
+        "--svg",
+        &path("plots"),
+        "--latex",
+        &path("tables.tex"),
+        "--markdown",
+        "-",
+    ]));
+    assert_eq!(wrote.code, Some(0), "{wrote:?}");
+    assert_eq!(wrote.out.matches("\n| d1").count(), 2, "{}", wrote.out);
+    assert!(wrote.out.contains("This was the local virtual board"));
+    let latex = fs::read_to_string(path("tables.tex")).expect("LaTeX");
+    assert!(
+        latex.contains("\\toprule") && latex.contains("d1-w4 & int8 & "),
+        "{latex}"
+    );
+    for name in [
+        "diamonds-mlp-latency.svg",
+        "diamonds-mlp-macs.svg",
+        "diamonds-mlp-d1-w2-int8-latencies.svg",
+    ] {
+        let svg = fs::read_to_string(dir.path().join("plots").join(name)).expect(name);
+        assert!(
+            svg.contains("<desc>this was the local virtual board"),
+            "{name}"
+        );
+    }
+    let refused = said(&mut scalebench(&[
+        "report",
+        &path("run"),
+        "--latex",
+        &path("no/such/folder.tex"),
+    ]));
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.err.contains("cannot be written"), "{refused:?}");
+}

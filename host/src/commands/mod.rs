@@ -18,5 +18,6 @@ pub(crate) mod pick;
 mod place;
 pub(crate) mod rails;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod run;
 mod show;

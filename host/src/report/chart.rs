@@ -12,6 +12,8 @@ const LEFT: f64 = 50.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 42.0;
+/// Height of the key of a drawing that stands alone.
+const KEY: f64 = 22.0;
 /// Height of a label and width of its widest characters, for keeping labels apart.
 const LABEL: (f64, f64) = (13.0, 7.8);
 
@@ -66,9 +68,9 @@ pub(crate) struct Point {
 
 pub(crate) struct Chart<'a> {
     pub(crate) family: &'a str,
-    pub(crate) title: &'a str,
+    pub(crate) title: String,
     pub(crate) axis: Axis,
-    pub(crate) points: &'a [Point],
+    pub(crate) points: Vec<Point>,
     pub(crate) lower_is_better: bool,
     pub(crate) metric: Option<Metric>,
 }
@@ -90,7 +92,27 @@ impl Scale {
 }
 
 impl Chart<'_> {
+    /// The plot with its title and its key.
     pub(crate) fn draw(&self) -> Markup {
+        html! {
+            figure {
+                figcaption { (self.title) }
+                @match self.svg(false) {
+                    Some(svg) => {
+                        (svg)
+                        (self.legend())
+                    }
+                    None => p.muted { "Nothing to show: no variant has both figures." },
+                }
+            }
+        }
+    }
+
+    /// The plot alone, with its key inside if it is to stand alone; `None` where there is nothing to show.
+    pub(crate) fn svg(&self, key: bool) -> Option<Markup> {
+        if self.points.is_empty() {
+            return None;
+        }
         let good = |point: &Point| {
             if self.lower_is_better {
                 -point.y[1]
@@ -100,20 +122,45 @@ impl Chart<'_> {
         };
         let costs: Vec<(f64, f64)> = self.points.iter().map(|p| (p.x[1], good(p))).collect();
         let unbeaten = pareto(&costs);
+        let better = if self.lower_is_better {
+            "lower"
+        } else {
+            "higher"
+        };
+        let height = HEIGHT + if key { KEY } else { 0.0 };
+        Some(html! {
+            svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(self.title) data-better=(better) {
+                (self.inside(&unbeaten))
+                @if key { (self.key()) }
+            }
+        })
+    }
+
+    /// The key as part of the drawing, below the axis.
+    fn key(&self) -> Markup {
+        let at = HEIGHT + KEY / 2.0;
+        let series = self.series();
+        let after = LEFT + 70.0 * series.len() as f64;
         html! {
-            figure {
-                figcaption { (self.title) }
-                @if self.points.is_empty() {
-                    p.muted { "Nothing to show: no variant has both figures." }
-                } @else {
-                    @let better = if self.lower_is_better { "lower" } else { "higher" };
-                    svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.title) data-better=(better) {
-                        (self.inside(&unbeaten))
-                    }
-                    (self.legend())
-                }
+            @for (place, name) in series.iter().enumerate() {
+                @let x = LEFT + 70.0 * place as f64;
+                g class=(format!("point {name}")) { circle cx=(px(x + 5.0)) cy=(px(at)) r="5" {} }
+                text.tick x=(px(x + 14.0)) y=(px(at + 3.8)) { (name) }
+            }
+            path.front d=(format!("M{} {}h18", px(after), px(at))) {}
+            text.tick x=(px(after + 23.0)) y=(px(at + 3.8)) { "not beaten" }
+            @if self.points.iter().any(|point| point.chosen) {
+                g.point { circle.chosen cx=(px(after + 112.0)) cy=(px(at)) r="7" {} }
+                text.tick x=(px(after + 124.0)) y=(px(at + 3.8)) { "ship this" }
             }
         }
+    }
+
+    fn series(&self) -> Vec<&'static str> {
+        let mut series: Vec<&str> = self.points.iter().map(|point| point.series).collect();
+        series.sort_unstable();
+        series.dedup();
+        series
     }
 
     fn inside(&self, unbeaten: &[bool]) -> Markup {
@@ -227,12 +274,9 @@ impl Chart<'_> {
     }
 
     fn legend(&self) -> Markup {
-        let mut series: Vec<&str> = self.points.iter().map(|point| point.series).collect();
-        series.sort_unstable();
-        series.dedup();
         html! {
             p.legend {
-                @for name in series {
+                @for name in self.series() {
                     span class=(format!("key {name}")) { (name) }
                 }
                 @if self.points.iter().any(|point| point.chosen) { span.key.ring { "ship this" } }

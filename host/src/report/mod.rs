@@ -6,9 +6,13 @@
 mod chart;
 mod choice;
 mod details;
+mod drawing;
 mod figures;
 mod filters;
 mod fleet;
+mod palette;
+mod papers;
+mod plots;
 mod policy;
 mod profile;
 mod scaling;
@@ -21,14 +25,14 @@ use crate::fleet::Part;
 use crate::plan::PlannedTrial;
 use crate::results::TrialResult;
 use crate::store::RunFile;
-use chart::{Axis, Chart, Point};
 use choice::Choice;
 use figures::figures;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use scalebench_models::Direction;
-use std::collections::BTreeSet;
 
-const STYLE: &str = include_str!("style.css");
+pub use drawing::{Drawing, drawings};
+pub use papers::{latex, markdown};
+
+const STYLE: &str = concat!(include_str!("style.css"), include_str!("drawing.css"));
 const SCRIPT: &str = include_str!("page.js");
 
 /// One trial as the report sees it.
@@ -230,37 +234,12 @@ fn section(family: &str, all: &[Row<'_>], analysis: &Analysis) -> Markup {
         return html! {};
     };
     let choice = Choice::of(&rows);
-    let metric = crate::units::metric_name(first.metric);
-    let latency = |row: &Row<'_>| {
-        row.1
-            .latency
-            .map(|latency| [latency.low_ns, latency.median_ns, latency.high_ns])
-    };
-    let macs = |row: &Row<'_>| {
-        let known = row.1.latency.filter(|_| row.0.macs > 0);
-        known.map(|_| [row.0.macs as f64; 3])
-    };
-    // Without an end above zero there is no place on a logarithmic axis.
-    let energy = |row: &Row<'_>| {
-        let known = row.1.energy.as_ref()?.gross_j;
-        let low = (known.value - known.uncertainty).max(known.value / 10.0);
-        (known.value > 0.0).then_some([low, known.value, known.value + known.uncertainty])
-    };
-    let tiers: BTreeSet<&str> = rows
-        .iter()
-        .filter_map(|row| Some(row.1.energy.as_ref()?.tier.as_str()))
-        .collect();
-    let tiers: Vec<&str> = tiers.into_iter().collect();
     html! {
         section data-family=(family) {
             h2 { (first.title) " " span.muted { (family) } }
             (choice.cards(&rows, analysis))
             div.charts {
-                (scatter(&rows, &choice, &format!("{metric} against latency"), Axis::Time, &latency))
-                (scatter(&rows, &choice, &format!("{metric} against multiply-accumulates"), Axis::Count, &macs))
-                @if !tiers.is_empty() {
-                    (scatter(&rows, &choice, &format!("{metric} against energy ({})", tiers.join(", ")), Axis::Energy, &energy))
-                }
+                @for (_, chart) in plots::plots(&rows, &choice) { (chart.draw()) }
             }
             (figures(&rows, &choice))
             (windows(&rows, &choice))
@@ -297,44 +276,6 @@ fn windows(rows: &[Row<'_>], choice: &Choice) -> Markup {
             }
         }
     }
-}
-
-/// A row's position on the x axis: low end, value, high end.
-type Position<'a> = dyn Fn(&Row<'_>) -> Option<[f64; 3]> + 'a;
-
-fn scatter(rows: &[Row<'_>], choice: &Choice, title: &str, axis: Axis, x: &Position<'_>) -> Markup {
-    let points: Vec<Point> = rows
-        .iter()
-        .enumerate()
-        .filter_map(|(at, row)| {
-            let quality = row.1.quality.as_ref()?;
-            let value = quality.value?;
-            Some(Point {
-                trial: row.0.trial,
-                label: row.0.variant.clone(),
-                series: row.0.precision.word(),
-                x: x(row)?,
-                y: quality
-                    .interval
-                    .map_or([value; 3], |interval| [interval.low, value, interval.high]),
-                tip: choice::tip(row),
-                chosen: choice.sensible == Some(at),
-            })
-        })
-        .collect();
-    let direction = rows
-        .first()
-        .map_or(Direction::Higher, |(planned, _)| planned.direction);
-    let metric = rows.first().map(|(planned, _)| planned.metric);
-    let chart = Chart {
-        family: rows.first().map_or("", |(planned, _)| &planned.family),
-        title,
-        axis,
-        points: &points,
-        lower_is_better: direction == Direction::Lower,
-        metric,
-    };
-    chart.draw()
 }
 
 #[cfg(test)]

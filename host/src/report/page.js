@@ -96,6 +96,8 @@
     svg.querySelector(".front").setAttribute("d", path);
   };
 
+  addEventListener("beforeprint", () => all("details").forEach((one) => { one.open = true; }));
+
   const form = document.getElementById("filters");
   if (!form) return;
   form.hidden = false;
@@ -119,5 +121,4 @@
   };
   form.addEventListener("change", apply);
   form.addEventListener("reset", () => setTimeout(apply));
-  addEventListener("beforeprint", () => all("details").forEach((one) => { one.open = true; }));
 })();
