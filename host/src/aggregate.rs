@@ -6,17 +6,18 @@ use crate::power::PowerLog;
 use crate::profile::{OperatorTime, Profile};
 use crate::receiver::Delivery;
 use crate::results::{
-    Board, GoldenResult, QualityResult, Received, RunResults, Status, TrialResult,
+    Board, CoreCounts, GoldenResult, GovernorResult, QualityResult, Received, RunResults, Status,
+    TrialResult,
 };
 use crate::session::event;
 use crate::stats;
 use crate::text::escaped;
-use crate::windows::{Timed, latency, observer_cost, window_result};
+use crate::windows::{Timed, counts, latency, observer_cost, window_result};
 use scalebench_models::Metric;
 use scalebench_wire::batch::{Predictor, Rows};
 use scalebench_wire::frame::Kind;
 use scalebench_wire::link::LinkStats;
-use scalebench_wire::message::{BoardInfo, Event, Failure, Metrics, Quality};
+use scalebench_wire::message::{BoardInfo, Counter, Event, Failure, Metrics, Quality};
 use std::collections::BTreeMap;
 
 const MOST_PRINTED: usize = 100;
@@ -265,6 +266,27 @@ impl Aggregate {
                 }
                 timed.sent = Some(readings);
             }
+            Event::Uncounted { what, reason } => {
+                let name = counter(what)?.to_owned();
+                self.results.uncounted.insert(name, escaped(&reason));
+            }
+            Event::Counted(counted) => {
+                let timed = self.under_way.as_mut()?.windows.last_mut()?;
+                if timed.window.window != counted.window {
+                    return None;
+                }
+                timed.counts = Some(CoreCounts {
+                    cycles: counted.cycles,
+                    instructions: counted.instructions,
+                    cache_misses: counted.cache_misses,
+                });
+            }
+            Event::Governor { before, refused } => {
+                self.results.governor = Some(GovernorResult {
+                    before: before.map(|name| escaped(&name)),
+                    refused: refused.map(|reason| escaped(&reason)),
+                });
+            }
             Event::Rail(rail) => self.under_way.as_mut()?.power.rail(rail),
             Event::Accuracy(accuracy) => self.under_way.as_mut()?.power.accuracy(accuracy)?,
             Event::Power(power) => self.under_way.as_mut()?.power.end(power),
@@ -426,6 +448,7 @@ fn finished(
     }
     result.power_trace = now.power.trace(&result.windows, total, ns);
     result.observer_cost = observer_cost(&result.windows);
+    result.counts = counts(&result.windows);
     result.latency_withheld = withheld;
     result
 }
@@ -512,6 +535,16 @@ fn metrics(metrics: &Metrics) -> BTreeMap<String, f64> {
             Some((metric.word().to_owned(), value.filter(|v| v.is_finite())?))
         })
         .collect()
+}
+
+/// The name of an event of the processor.
+fn counter(what: Counter) -> Option<&'static str> {
+    match what {
+        Counter::Cycles => Some("cycles"),
+        Counter::Instructions => Some("instructions"),
+        Counter::CacheMisses => Some("cache_misses"),
+        _ => None,
+    }
 }
 
 /// The interval of the figure that ranks variants: Wilson's of a share, the bootstrap's of what is worked out from

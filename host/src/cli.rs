@@ -526,6 +526,10 @@ pub(crate) struct RunArgs {
     /// Sample power in every other window only, and report what sampling costs
     #[arg(long)]
     pub(crate) observer_cost: bool,
+    /// Governor of the board's CPU clock during the run, such as `performance`; put back afterwards [default: the
+    /// board file's, else as it is]
+    #[arg(long, value_name = "NAME", value_parser = governor)]
+    pub(crate) governor: Option<String>,
     /// Run folder to write [default: runs/<time>-<board>]
     #[arg(short, long, value_name = "DIR", conflicts_with = "resume")]
     pub(crate) output: Option<PathBuf>,
@@ -533,7 +537,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "RUN",
-        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms", "profile", "time_decoding", "conversion_us", "observer_cost"]
+        conflicts_with_all = ["family", "variant", "precision", "plan", "seed", "windows", "window_ms", "profile", "time_decoding", "conversion_us", "observer_cost", "governor"]
     )]
     pub(crate) resume: Option<PathBuf>,
     /// How often a trial is tried that a restart of the board cuts short
@@ -565,6 +569,15 @@ pub(crate) enum Then {
     PowerOff,
     /// Start anew
     Reboot,
+}
+
+fn governor(word: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if (1..=48).contains(&word.len()) && word.chars().all(plain) {
+        Ok(word.to_owned())
+    } else {
+        Err("write a governor's name, such as performance".to_owned())
+    }
 }
 
 fn precision(word: &str) -> Result<Precision, String> {

@@ -11,7 +11,7 @@ use crate::session::{Observer, Session, SessionError, event};
 use crate::units;
 use scalebench_wire::frame::Kind;
 use scalebench_wire::link::LinkStats;
-use scalebench_wire::message::{Event, Golden, Request, Sampling, Schedule, Trial, When};
+use scalebench_wire::message::{Event, Golden, Request, Sampling, Schedule, Trial, When, clipped};
 use scalebench_wire::{Digest, batch::MAX_ROWS};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,15 @@ impl Collector {
     }
 
     fn phase(&self, event: &Event) {
+        if let Event::Governor {
+            refused: Some(reason),
+            ..
+        } = event
+        {
+            let reason = crate::text::escaped(reason);
+            self.watch
+                .tell(Progress::Note(format!("the governor is not set: {reason}")));
+        }
         let windows = self.aggregate.plan().schedule.windows;
         let phase = match event {
             Event::Loaded(_) => "first inference".to_owned(),
@@ -228,6 +237,10 @@ impl Bench<'_> {
         }
         if plan.time_decoding {
             self.session.request(&Request::TimeDecoding(true))?;
+        }
+        if let Some(governor) = &plan.governor {
+            self.session
+                .request(&Request::Governor(clipped(governor)))?;
         }
         self.provision(plan, queue)?;
         if let Some(sampling) = sampling(plan) {

@@ -19,6 +19,9 @@ const MEMORY: f64 = 0.1;
 /// seen to keep, or to give back, 8 MiB that a trial before had used.
 const MEMORY_FLOOR: f64 = 16_777_216.0;
 
+/// The processor counts the same instructions for the same work, whatever else goes on: a change of this share is one.
+const INSTRUCTIONS: f64 = 0.01;
+
 /// What is said of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +61,8 @@ pub enum Of {
     Memory,
     /// Energy of an inference.
     Energy,
+    /// Instructions of an inference.
+    Instructions,
 }
 
 /// One figure of one variant, before and after.
@@ -73,7 +78,7 @@ pub struct Judged {
     pub before: f64,
     /// After.
     pub after: f64,
-    /// The change: relative for latency, memory and energy, absolute for quality.
+    /// The change: relative for latency, memory, energy and instructions, absolute for quality.
     pub change: Figure,
     /// What a change must exceed, in the same terms.
     pub threshold: f64,
@@ -201,6 +206,7 @@ pub fn compare_measured(before: &[Measured], after: &[Measured], threshold: f64)
                     quality(a, b),
                     memory(a, b),
                     energy(a, b, threshold),
+                    instructions(a, b),
                 ]
                 .into_iter()
                 .flatten(),
@@ -372,6 +378,30 @@ fn energy(a: &Measured, b: &Measured, threshold: f64) -> Option<Judged> {
     })
 }
 
+/// Where both were counted. Windows do not scatter in it, so there is no doubt to widen.
+fn instructions(a: &Measured, b: &Measured) -> Option<Judged> {
+    let (before, after) = (a.instructions?, b.instructions?);
+    let change = after / before.max(1.0) - 1.0;
+    Some(Judged {
+        name: label(a),
+        of: Of::Instructions,
+        metric: a.metric,
+        before,
+        after,
+        change: Figure {
+            value: change,
+            interval: None,
+        },
+        threshold: INSTRUCTIONS,
+        p: None,
+        verdict: if change.abs() <= INSTRUCTIONS {
+            Verdict::Same
+        } else {
+            direction(-change)
+        },
+    })
+}
+
 fn direction(gain: f64) -> Verdict {
     if gain > 0.0 {
         Verdict::Better
@@ -423,6 +453,26 @@ mod tests {
         );
         assert!(alarms * 20 <= runs, "{alarms} of {runs}");
         assert!(clear > 7 * runs, "{clear}");
+    }
+
+    #[test]
+    fn instructions_are_judged_without_noise_where_both_were_counted() {
+        let mut random = Noise::new(5);
+        let mut with = |instructions| Measured {
+            instructions,
+            ..variant("v", 1.0, 0.8, 0.2, &mut random)
+        };
+        let verdict = |a: &Measured, b: &Measured| {
+            let judged =
+                compare_measured(std::slice::from_ref(a), std::slice::from_ref(b), 0.05).judged;
+            let one = judged.into_iter().find(|one| one.of == Of::Instructions);
+            one.map(|one| one.verdict)
+        };
+        let (before, near) = (with(Some(1e6)), with(Some(1.009e6)));
+        assert_eq!(verdict(&before, &near), Some(Verdict::Same));
+        assert_eq!(verdict(&before, &with(Some(1.011e6))), Some(Verdict::Worse));
+        assert_eq!(verdict(&before, &with(Some(9e5))), Some(Verdict::Better));
+        assert_eq!(verdict(&before, &with(None)), None);
     }
 
     #[test]

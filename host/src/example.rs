@@ -58,6 +58,7 @@ pub(crate) fn plan() -> Plan {
         time_decoding: false,
         power: Default::default(),
         labels: Default::default(),
+        governor: None,
         trials: vec![
             planned(0, "w8", Precision::Float32, 10_000),
             planned(1, "w16", Precision::Float32, 40_000),
@@ -238,6 +239,42 @@ mod tests {
                 .iter()
                 .all(|w| w.void.is_none() && w.mean_ns == 48_000.0)
         );
+    }
+
+    #[test]
+    fn what_the_processor_counted_becomes_figures_of_an_inference() {
+        use scalebench_wire::message::{Counted, Counter, Event};
+        let mut script = Script::new();
+        script.open(7, 1);
+        script.event(&Event::Governor {
+            before: Some(clipped("ondemand")),
+            refused: None,
+        });
+        // Two hundred inferences a window.
+        script.counts = Some(Counted {
+            window: 0,
+            cycles: None,
+            instructions: Some(200_000_000),
+            cache_misses: Some(500),
+        });
+        script.trial(0, 12_000, 0, top1(0.8));
+        let mut results = results_in_pieces(&script.bytes, 64);
+        let counts = results.trials[0].counts.unwrap();
+        assert_eq!(counts.cycles, None);
+        assert_eq!(counts.instructions, Some(1e6));
+        assert_eq!(counts.cache_misses, Some(2.5));
+        assert_eq!(results.odd_messages, 0);
+        let governor = results.governor.take().unwrap();
+        assert_eq!(governor.before.as_deref(), Some("ondemand"));
+        // Counts of a window that was never told of belong nowhere.
+        script.event(&Event::Counted(Counted::default()));
+        script.event(&Event::Uncounted {
+            what: Counter::Cycles,
+            reason: clipped("no \u{1b}counter"),
+        });
+        let results = results_in_pieces(&script.bytes, 64);
+        assert_eq!(results.odd_messages, 1);
+        assert_eq!(results.uncounted["cycles"], "no \\u{1b}counter");
     }
 
     #[test]

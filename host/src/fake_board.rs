@@ -5,8 +5,8 @@ use scalebench_wire::batch::{self, Predictor};
 use scalebench_wire::frame::{Header, Kind, MAX_LINE, encode};
 use scalebench_wire::link::{Incoming, Link, LinkStats};
 use scalebench_wire::message::{
-    BoardInfo, Calibrated, Checked, Clock, Condition, Event, Failure, Hello, Loaded, Metrics,
-    Quality, Welcome, Window, clipped,
+    BoardInfo, Calibrated, Checked, Clock, Condition, Counted, Event, Failure, Hello, Loaded,
+    Metrics, Quality, Welcome, Window, clipped,
 };
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread::JoinHandle;
@@ -70,6 +70,8 @@ pub(crate) struct Script {
     now: u64,
     /// Everything the board sent.
     pub(crate) bytes: Vec<u8>,
+    /// What the processor counts in every window.
+    pub(crate) counts: Option<Counted>,
 }
 
 impl Script {
@@ -79,6 +81,7 @@ impl Script {
             host: Box::new(Link::new()),
             now: 0,
             bytes: Vec::new(),
+            counts: None,
         }
     }
 
@@ -184,6 +187,9 @@ impl Script {
                 before: Condition::default(),
                 after: Condition::default(),
             }));
+            if let Some(counts) = self.counts {
+                self.event(&Event::Counted(Counted { window, ..counts }));
+            }
             // In units of two ticks, as `unit_log2` says.
             let values: Vec<i64> = (0..i64::from(readings))
                 .map(|i| (median + (i * 37 % 21 - 10) * median / 500 + i64::from(window)) / 2)

@@ -190,6 +190,9 @@ pub struct Plan {
     /// Labels of evaluation sets, by SHA-256, where figures need them whose interval comes from single outcomes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, Labels>,
+    /// The governor that shall set the clock during the run; `None` leaves it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governor: Option<String>,
     /// The trials, in their order.
     pub trials: Vec<PlannedTrial>,
 }
@@ -337,6 +340,7 @@ impl Plan {
             time_decoding: wishes.time_decoding,
             power: wishes.power,
             labels: BTreeMap::new(),
+            governor: None,
             trials,
         })
     }
@@ -384,6 +388,12 @@ impl Plan {
             }
         }
         Ok(self)
+    }
+
+    /// The same, with this governor of the CPU's clock.
+    #[must_use]
+    pub fn governed(self, governor: Option<String>) -> Self {
+        Self { governor, ..self }
     }
 
     /// Reads the JSON of a plan.

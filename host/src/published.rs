@@ -124,6 +124,7 @@ fn run(table: &Published) -> RunFile {
             time_decoding: false,
             power: Default::default(),
             labels: Default::default(),
+            governor: None,
             trials,
         },
         results,

@@ -6,6 +6,7 @@ use crate::profile::Profile;
 use crate::stats::grid::Counts;
 use crate::stats::{Interval, Percentile};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Results of all trials, and what else was learnt from the received bytes alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,32 @@ pub struct RunResults {
     /// The external meter whose recording was added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meter: Option<Meter>,
+    /// Events of the processor that were not counted, by name, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub uncounted: BTreeMap<String, String>,
+    /// What became of the governor that the plan asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governor: Option<GovernorResult>,
+}
+
+/// A governor that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GovernorResult {
+    /// What set the clock before, where that is known; escaped.
+    pub before: Option<String>,
+    /// Why that still did; escaped. `None`: the one asked for did.
+    pub refused: Option<String>,
+}
+
+/// Events of the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CoreCounts<T> {
+    /// Cycles of the core.
+    pub cycles: Option<T>,
+    /// Instructions that were executed to their end.
+    pub instructions: Option<T>,
+    /// Accesses that missed the last cache.
+    pub cache_misses: Option<T>,
 }
 
 /// The receiving half of the link's counts.
@@ -147,6 +174,9 @@ pub struct TrialResult {
     /// Operators timed one by one, where the plan wants it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
+    /// What the processor did for one inference, the harness's part included: medians over the windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<CoreCounts<f64>>,
     /// Energy of one inference.
     #[serde(default)]
     pub energy: Option<Energy>,
@@ -304,6 +334,9 @@ pub struct WindowResult {
     /// Energy of each rail that was sampled.
     #[serde(default)]
     pub rails: Vec<RailEnergy>,
+    /// What the processor did between the marks, and some instructions beyond them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<CoreCounts<u64>>,
 }
 
 impl WindowResult {
@@ -356,5 +389,5 @@ pub struct QualityResult {
     /// Whether timed outputs were those of the accuracy pass.
     pub outputs_match: bool,
     /// All metrics the board computed, by name.
-    pub metrics: std::collections::BTreeMap<String, f64>,
+    pub metrics: BTreeMap<String, f64>,
 }

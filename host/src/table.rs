@@ -4,7 +4,7 @@ use crate::fleet::Part;
 use crate::meter::Meter;
 use crate::plan::PlannedTrial;
 use crate::published::Source;
-use crate::results::{Status, TrialResult};
+use crate::results::{GovernorResult, Status, TrialResult};
 use crate::store::RunFile;
 use crate::units;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -211,6 +211,48 @@ pub fn energy(result: &TrialResult) -> String {
     )
 }
 
+/// Instructions of an inference, those of the harness included.
+#[must_use]
+pub fn instructions(result: &TrialResult) -> Option<String> {
+    let instructions = result.counts?.instructions?;
+    Some(units::count(instructions.round() as u64))
+}
+
+/// What is to be said of the processor's counters and of its governor.
+#[must_use]
+pub fn processor(file: &RunFile) -> Vec<(&'static str, String)> {
+    let results = &file.results;
+    let mut facts = Vec::new();
+    if !results.uncounted.is_empty() {
+        // One reason for all of them is the rule.
+        let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (name, reason) in &results.uncounted {
+            let names = reasons.entry(reason).or_default();
+            names.push(name.replace('_', " "));
+        }
+        let said = reasons
+            .iter()
+            .map(|(reason, names)| format!("{}: {reason}", names.join(", ")));
+        facts.push(("not counted", said.collect::<Vec<_>>().join("; ")));
+    }
+    if let Some(asked) = &file.plan.governor {
+        let became = match &results.governor {
+            None => "asked for; the runner did not answer".to_owned(),
+            Some(GovernorResult {
+                refused: Some(reason),
+                ..
+            }) => format!("asked for, not set: {reason}"),
+            Some(GovernorResult {
+                before: Some(before),
+                ..
+            }) => format!("during the run; before and after {before}"),
+            Some(_) => "during the run".to_owned(),
+        };
+        facts.push(("governor", format!("{asked}, {became}")));
+    }
+    facts
+}
+
 /// Median over windows with half the distance between the extremes of the windows, where there are several.
 #[must_use]
 pub fn median(latency: &crate::results::Latency) -> String {
@@ -270,6 +312,7 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
         .map(|(reason, labels)| format!("{}: {reason}", labels.join(", ")));
     said.into_iter()
         .chain(reasons)
+        .chain(governor_remark(file))
         .chain(power_remarks(file))
         .chain(own_answers(file))
         .chain(timed(file))
@@ -299,6 +342,13 @@ pub fn timed(file: &RunFile) -> Option<String> {
     let mut trials = file.plan.trials.iter();
     let held = trials.find_map(|planned| file.plan.timed(planned))?;
     Some(format!("latencies of detection hold {held}"))
+}
+
+/// A governor that was asked for and not set: the latencies are not those that were wanted.
+fn governor_remark(file: &RunFile) -> Option<String> {
+    let reason = file.results.governor.as_ref()?.refused.as_ref()?;
+    let asked = file.plan.governor.as_ref()?;
+    Some(format!("governor {asked} was not set: {reason}"))
 }
 
 /// What is to be said of energy as a whole: simulated figures, and what sampling costs.

@@ -1,6 +1,6 @@
 //! Windows: from raw readings to medians, and what makes a window void.
 
-use crate::results::{Latency, WindowResult};
+use crate::results::{CoreCounts, Latency, WindowResult};
 use crate::stats;
 use scalebench_wire::message::Window;
 
@@ -16,6 +16,8 @@ pub(crate) struct Timed {
     pub(crate) sent: Option<u32>,
     /// A batch was missing or unreadable.
     pub(crate) broken: bool,
+    /// What the processor did, if it was told.
+    pub(crate) counts: Option<CoreCounts<u64>>,
 }
 
 impl Timed {
@@ -26,6 +28,7 @@ impl Timed {
             readings: Vec::with_capacity(window.readings.min(65_536) as usize),
             sent: None,
             broken: false,
+            counts: None,
         }
     }
 
@@ -81,7 +84,34 @@ pub(crate) fn window_result(timed: &Timed, unit: f64, ns: f64) -> WindowResult {
         millicelsius: [window.before.millicelsius, window.after.millicelsius],
         void: timed.void(),
         rails: Vec::new(),
+        counts: timed.counts,
     }
+}
+
+/// What the processor does for one inference: medians over the windows that count. `None` where nothing was
+/// counted.
+pub(crate) fn counts(results: &[WindowResult]) -> Option<CoreCounts<f64>> {
+    let each = |of: fn(&CoreCounts<u64>) -> Option<u64>| {
+        let mut values: Vec<f64> = results
+            .iter()
+            .filter(|window| window.void.is_none() && window.inferences > 0)
+            .filter_map(|window| {
+                Some(of(window.counts.as_ref()?)? as f64 / f64::from(window.inferences))
+            })
+            .collect();
+        stats::sort(&mut values);
+        stats::median(&values)
+    };
+    let counts = CoreCounts {
+        cycles: each(|counts| counts.cycles),
+        instructions: each(|counts| counts.instructions),
+        cache_misses: each(|counts| counts.cache_misses),
+    };
+    let any = counts
+        .cycles
+        .or(counts.instructions)
+        .or(counts.cache_misses);
+    any.map(|_| counts)
 }
 
 /// Steady state over all windows that count; `None` when none does.

@@ -144,6 +144,7 @@ fn of(one: &Judged) -> &'static str {
         Of::Quality => units::metric_name(one.metric),
         Of::Memory => "memory",
         Of::Energy => "energy",
+        Of::Instructions => "instructions",
     }
 }
 
@@ -153,19 +154,22 @@ fn value(one: &Judged, value: f64) -> String {
         Of::Quality => units::quality(one.metric, value),
         Of::Memory => units::bytes(value.round() as u64),
         Of::Energy => units::energy(value),
+        Of::Instructions => units::count(value.round() as u64),
     }
 }
 
 fn threshold(one: &Judged) -> String {
     match one.of {
         Of::Quality => "its interval".to_owned(),
-        Of::Latency | Of::Memory | Of::Energy => format!("{:.1} %", one.threshold * 100.0),
+        Of::Latency | Of::Memory | Of::Energy | Of::Instructions => {
+            format!("{:.1} %", one.threshold * 100.0)
+        }
     }
 }
 
 fn change(one: &Judged) -> String {
     match one.of {
-        Of::Latency | Of::Energy => relative(one.change),
+        Of::Latency | Of::Energy | Of::Instructions => relative(one.change),
         // Of next to nothing a share says nothing.
         Of::Memory => {
             let by = one.after - one.before;

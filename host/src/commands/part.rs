@@ -66,7 +66,7 @@ pub(super) fn plan(args: &RunArgs, place: &Place, seed: u64, families: &[Family]
             observer_cost: args.observer_cost,
         },
     };
-    let plan = Plan::new(&wishes, families)?;
+    let plan = Plan::new(&wishes, families)?.governed(args.governor.clone());
     let sources = plan.sources(families);
     for artefact in sources.values() {
         artefact.read()?;

@@ -221,6 +221,7 @@ fn trial(wave: &Wave, limits: Limits, dice: &mut Dice) -> (Value, f64) {
         millicelsius: [None; 2],
         void: None,
         rails: Vec::new(),
+        counts: None,
     };
     let (rails, reason) = log.window(&window, 1.0);
     assert_eq!(reason, None);

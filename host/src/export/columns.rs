@@ -3,6 +3,7 @@
 use super::Row;
 use crate::results::{Energy, Latency, QualityResult, Status};
 use crate::stats::Percentile;
+use crate::store::RunFile;
 use crate::table;
 
 /// What a column's cells hold, and how they are had; `None` where a trial has no such figure.
@@ -113,7 +114,17 @@ pub const TRIAL: &[Column] = &[
         table::timed(row.file)?;
         Some(row.file.plan.timed(row.planned)?.to_owned())
     }),
+    real("cycles", |row| row.result.counts?.cycles),
+    real("instructions", |row| row.result.counts?.instructions),
+    real("cache_misses", |row| row.result.counts?.cache_misses),
+    text("governor", |row| governor(row.file)),
 ];
+
+/// The governor that the plan asked for, where it was set.
+fn governor(file: &RunFile) -> Option<String> {
+    let set = file.results.governor.as_ref()?.refused.is_none();
+    file.plan.governor.clone().filter(|_| set)
+}
 
 fn quality<'a>(row: &Row<'a>) -> Option<&'a QualityResult> {
     row.result.quality.as_ref()

@@ -21,6 +21,7 @@ fn window(number: u8, begin: u64, end: u64) -> WindowResult {
         millicelsius: [None; 2],
         void: None,
         rails: Vec::new(),
+        counts: None,
     }
 }
 

@@ -143,6 +143,7 @@ pub fn plan(
         time_decoding: false,
         power: Default::default(),
         labels: Default::default(),
+        governor: None,
         trials: vec![PlannedTrial {
             trial: 0,
             family: format!("mlperf-tiny-{task}"),
@@ -267,6 +268,7 @@ fn window((number, inferred): (u8, &Inferred)) -> WindowResult {
         millicelsius: [None; 2],
         void: None,
         rails: Vec::new(),
+        counts: None,
     }
 }
 

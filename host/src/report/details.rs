@@ -16,6 +16,7 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
                 (facts("Clock and harness", &clock(file)))
                 (facts("Line", &line(file)))
                 (facts("Power", &power(file)))
+                (facts("Processor", &crate::table::processor(file)))
                 (facts("Run", &run(file)))
             }
             details {
@@ -33,6 +34,7 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
                     li { "Outliers have a modified z-score above 3.5; they are counted, not dropped." }
                     li { "No latency is published for a variant whose outputs differ from its golden vectors. Those hold the answers of the TFLite reference kernels, except where it says “own answers met”: there they are the engine's, from the machine that added the family." }
                     li { "Energy: the integral of rail power between a window's marks, mean over the windows; ± is two standard uncertainties from shunt, offset, steps, sampling and edges (GUM). Behind it stands its tier: external meter, board rail, estimated, simulated or none." }
+                    li { "Instructions are the processor's own count in user mode around each window by the inferences in it, the harness's few included; what is not counted stands under Processor." }
                     li { "Peak memory is the runner's resident memory above what it had before the trial; unplanned is what of it is neither the model's bytes nor planned activations: tract's graph, packed weights where they are longer, dataset and golden vectors." }
                 }
             }
@@ -44,9 +46,11 @@ type Facts = Vec<(&'static str, String)>;
 
 fn facts(title: &str, facts: &Facts) -> Markup {
     html! {
-        div {
-            h3 { (title) }
-            dl { @for (name, value) in facts { dt { (name) } dd { (value) } } }
+        @if !facts.is_empty() {
+            div {
+                h3 { (title) }
+                dl { @for (name, value) in facts { dt { (name) } dd { (value) } } }
+            }
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use super::Row;
 use super::choice::Choice;
-use crate::results::Status;
+use crate::results::{Status, TrialResult};
 use crate::stats::Percentile;
 use crate::{table, units};
 use maud::{Markup, html};
 
 /// All figures of a family's variants.
 pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
+    let counted = rows
+        .iter()
+        .any(|(_, result)| table::instructions(result).is_some());
     let metric = rows
         .first()
         .map_or("quality", |(planned, _)| units::metric_name(planned.metric));
@@ -31,12 +34,15 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
                         th.n title="peak memory above the runner's own" { "memory" }
                         th.n title="of that, beyond the model's bytes and the planned activations" { "unplanned" }
                         th.n title="of one inference, gross; ± two standard uncertainties" { "energy" }
+                        @if counted {
+                            th.n title="of one inference, as the processor counts them, with the harness's own" { "instructions" }
+                        }
                         th { "validity" }
                     }
                 }
                 tbody {
                     @for (at, row) in rows.iter().enumerate() {
-                        (line(row, choice.pareto.get(at) == Some(&true), choice.sensible == Some(at)))
+                        (line(row, counted, choice.pareto.get(at) == Some(&true), choice.sensible == Some(at)))
                     }
                 }
             }
@@ -44,7 +50,7 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
     }
 }
 
-fn line(row: &Row<'_>, unbeaten: bool, sensible: bool) -> Markup {
+fn line(row: &Row<'_>, counted: bool, unbeaten: bool, sensible: bool) -> Markup {
     let (planned, result) = row;
     let time = |ns: Option<f64>| ns.map_or_else(none, units::time);
     html! {
@@ -70,12 +76,29 @@ fn line(row: &Row<'_>, unbeaten: bool, sensible: bool) -> Markup {
                 td.n { (result.peak_bytes.map_or_else(none, units::bytes)) }
                 td.n { (result.unplanned_bytes(planned.model.bytes).map_or_else(none, units::bytes)) }
                 td.n title=(energy_tip(result)) { (table::energy(result)) }
+                @if counted {
+                    td.n title=(counts_tip(result)) { (table::instructions(result).unwrap_or_else(none)) }
+                }
             } @else {
-                td.muted colspan="9" { (short(&result.status)) }
+                td.muted colspan=(9 + usize::from(counted)) { (short(&result.status)) }
             }
             td { (validity(row)) }
         }
     }
+}
+
+fn counts_tip(result: &TrialResult) -> String {
+    let Some(counts) = result.counts else {
+        return String::new();
+    };
+    let said = [
+        ("cycles", counts.cycles),
+        ("cache misses", counts.cache_misses),
+    ];
+    let said = said.into_iter().filter_map(|(name, count)| {
+        Some(format!("{} {name}", units::count(count?.round() as u64)))
+    });
+    said.collect::<Vec<_>>().join(", ")
 }
 
 fn none() -> String {

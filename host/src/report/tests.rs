@@ -85,6 +85,31 @@ fn memory_beyond_the_plan_is_told() {
 }
 
 #[test]
+fn instructions_are_shown_where_they_were_counted_and_reasons_where_not() {
+    use crate::results::{CoreCounts, GovernorResult};
+    let mut file = example::run_file();
+    assert!(!page(&file).contains("instructions</th>"));
+    file.results.trials[0].counts = Some(CoreCounts {
+        cycles: Some(2e6),
+        instructions: Some(1.5e6),
+        cache_misses: None,
+    });
+    let reason = "the kernel has no such <b>counter".to_owned();
+    file.results.uncounted = [("cache_misses".to_owned(), reason)].into();
+    file.plan.governor = Some("performance".to_owned());
+    file.results.governor = Some(GovernorResult {
+        before: None,
+        refused: Some("no clock domain".to_owned()),
+    });
+    let page = page(&file);
+    assert!(page.contains("instructions</th>") && page.contains(&crate::units::count(1_500_000)));
+    assert!(page.contains("cache misses: the kernel has no such &lt;b&gt;counter"));
+    assert!(page.contains("performance, asked for, not set: no clock domain"));
+    // Latencies under another governor than the one asked for: a remark says so.
+    assert!(page.contains("governor performance was not set"));
+}
+
+#[test]
 fn operators_that_were_timed_are_listed() {
     use crate::profile::{Operator, OperatorTime, Profile};
     let mut file = example::run_file();

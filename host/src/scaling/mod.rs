@@ -148,6 +148,9 @@ pub struct Measured {
     /// What [`Cost::Energy`] is worth: `external meter`, `board rail`, `estimated` or `simulated`.
     #[serde(default)]
     pub energy_tier: Option<String>,
+    /// Instructions of an inference, where the processor counted them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<f64>,
     /// Medians of the windows that count, nanoseconds.
     pub window_medians: Vec<f64>,
 }
@@ -271,6 +274,7 @@ fn one(planned: &PlannedTrial, result: &TrialResult, complexity: f64) -> Option<
         samples: quality.samples,
         costs,
         energy_tier: result.energy.as_ref().map(|energy| energy.tier.clone()),
+        instructions: result.counts.and_then(|counts| counts.instructions),
         window_medians,
     })
 }

@@ -57,6 +57,7 @@ pub(crate) fn variant(name: &str, ms: f64, top1: f64, noise: f64, random: &mut N
         ]
         .into(),
         energy_tier: None,
+        instructions: None,
         window_medians,
     }
 }

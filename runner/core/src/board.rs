@@ -1,9 +1,14 @@
 //! What a platform gives the harness.
 
+use core::convert::Infallible;
 use core::fmt::Display;
+use embedded_hal::digital::{ErrorType, OutputPin};
 use scalebench_wire::Digest;
 use scalebench_wire::container::Dtype;
-use scalebench_wire::message::{Accuracy, ArtefactState, Condition, Rail, RailFault, Sampling};
+use scalebench_wire::message::{
+    Accuracy, ArtefactState, Condition, Counted, Counter, Name, Rail, RailFault, Sampling, Text,
+    clipped,
+};
 
 /// All of a platform's parts in one place.
 pub trait Board {
@@ -21,6 +26,10 @@ pub trait Board {
     type Log: Log;
     /// Temperature, frequency, memory.
     type Vitals: Vitals;
+    /// The pin that an external meter looks at, or [`NoTrigger`].
+    type Trigger: OutputPin;
+    /// Counters of the processor, or [`NoCounters`].
+    type Counters: Counters;
 }
 
 /// The parts themselves.
@@ -39,6 +48,10 @@ pub struct Parts<B: Board> {
     pub log: B::Log,
     /// See [`Board::Vitals`].
     pub vitals: B::Vitals,
+    /// See [`Board::Trigger`].
+    pub trigger: B::Trigger,
+    /// See [`Board::Counters`].
+    pub counters: B::Counters,
 }
 
 /// A steady clock that is cheap to read and never a system call.
@@ -260,6 +273,52 @@ impl Log for NoLog {
     }
 }
 
+/// A board without a pin for a meter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTrigger;
+
+impl ErrorType for NoTrigger {
+    type Error = Infallible;
+}
+
+impl OutputPin for NoTrigger {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Counts events of the processor, for this program alone.
+pub trait Counters {
+    /// Why an event is not counted; `None` where it is.
+    fn missing(&self, what: Counter) -> Option<Text>;
+
+    /// Counts from zero from now on.
+    fn start(&mut self);
+
+    /// Counts no more, and gives the counts since [`Counters::start`] as those of `window`.
+    fn stop(&mut self, window: u8) -> Counted;
+}
+
+/// A platform that counts nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCounters;
+
+impl Counters for NoCounters {
+    fn missing(&self, _: Counter) -> Option<Text> {
+        Some(clipped("this runner does not count"))
+    }
+    fn start(&mut self) {}
+    fn stop(&mut self, window: u8) -> Counted {
+        Counted {
+            window,
+            ..Counted::default()
+        }
+    }
+}
+
 /// The state of the machine.
 pub trait Vitals {
     /// Clock frequency, temperature, throttling: now.
@@ -270,4 +329,14 @@ pub trait Vitals {
 
     /// The peak since [`Vitals::watch_memory`], in bytes; zero if unknown.
     fn peak_memory(&mut self) -> u64;
+
+    /// Lets the governor of this name set the clock, until [`Vitals::restore_governor`]. Gives the name of the one
+    /// that did before, if there was any, and why it still does, if so.
+    fn set_governor(&mut self, name: &str) -> (Option<Name>, Option<Text>) {
+        let _ = name;
+        (None, Some(clipped("this board's clock has no governor")))
+    }
+
+    /// Lets the governor from before the first [`Vitals::set_governor`] set the clock again.
+    fn restore_governor(&mut self) {}
 }

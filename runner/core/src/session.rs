@@ -11,7 +11,7 @@
 //!
 //! A [`Hello`] is taken in any state: it ends what was going on for a host that vanished.
 
-use crate::board::{Board, Clock, Line, Log, Parts, Rails, Store};
+use crate::board::{Board, Clock, Line, Log, Parts, Rails, Store, Vitals};
 use crate::clock;
 use crate::log::{info, warn};
 use crate::power::{self, Watch};
@@ -278,6 +278,7 @@ impl<'a, B: Board> Session<'a, B> {
         self.work = Work::Nothing;
         self.sampling = power::DEFAULT;
         self.parts.rails.set(&self.sampling);
+        self.parts.vitals.restore_governor();
         self.parts.engine.unload();
         self.parts.store.close();
         self.link.close();
@@ -367,6 +368,10 @@ impl<'a, B: Board> Session<'a, B> {
             }
             Request::WatchRails { millis } if matches!(self.work, Work::Nothing) => {
                 self.work = Work::Watch(Watch::new(millis));
+            }
+            Request::Governor(name) if matches!(self.work, Work::Nothing) => {
+                let (before, refused) = self.parts.vitals.set_governor(&name);
+                self.event(&Event::Governor { before, refused });
             }
             Request::Echo(number) => self.event(&Event::Echo(number)),
             Request::Baud { baud } if matches!(self.work, Work::Nothing) => {

@@ -12,7 +12,7 @@
 )]
 
 use crate::average_precision::AveragePrecision;
-use crate::board::{Board, Clock, Engine, Parts, Rails, Store, Vitals};
+use crate::board::{Board, Clock, Counters, Engine, Parts, Rails, Store, Vitals};
 use crate::detection::{Detection, Grid, MAX_BOXES};
 use crate::log::{info, warn};
 use crate::metric::{Classification, Regression, Tally};
@@ -20,13 +20,15 @@ use crate::power::{self, Delivery};
 use crate::tensor::{self, Difference, Mismatch};
 use crate::window::{self, Pace};
 use core::fmt::{self, Display, Write};
+use embedded_hal::digital::OutputPin;
 use heapless::{Deque, Vec};
 use scalebench_wire::batch::{self, Predictor};
 use scalebench_wire::container::{Dataset, Golden, Label, LabelKind, boxes, value};
 use scalebench_wire::frame::{Kind, crc32};
 use scalebench_wire::link::Link;
 use scalebench_wire::message::{
-    self, Calibrated, Checked, Event, Failure, Loaded, Metrics, Quality, Span, Text, When, Window,
+    self, Calibrated, Checked, Counter, Event, Failure, Loaded, Metrics, Quality, Span, Text, When,
+    Window,
 };
 
 /// The most windows of a trial.
@@ -38,6 +40,8 @@ pub const OUTCOMES: [Predictor; 1] = [Predictor::Previous];
 /// How power readings are predicted: time, voltage, current.
 pub const POWER: [Predictor; 3] = [Predictor::Step, Predictor::Previous, Predictor::Previous];
 
+/// The events of the processor that are told of.
+const COUNTERS: [Counter; 3] = [Counter::Cycles, Counter::Instructions, Counter::CacheMisses];
 /// Slots of the link left free for answers to the host.
 const RESERVE: usize = 2;
 /// The accuracy pass looks after the line this often.
@@ -61,6 +65,7 @@ pub enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Load,
+    Uncounted { counter: usize },
     Cold,
     Check { vector: u32 },
     Announce { rail: u8 },
@@ -210,6 +215,10 @@ impl Trial {
     fn advance<B: Board>(&mut self, around: &mut Surroundings<'_, B>) -> Progress {
         let done = match self.phase {
             Phase::Load => self.load(around),
+            Phase::Uncounted { counter } => {
+                self.uncounted(around, counter);
+                Ok(())
+            }
             Phase::Cold => self.cold(around),
             Phase::Check { vector } => self.check(around, vector),
             Phase::Announce { rail } => {
@@ -321,8 +330,22 @@ impl Trial {
             }
         };
         around.event(&Event::Loaded(loaded));
-        self.phase = Phase::Cold;
+        self.phase = Phase::Uncounted { counter: 0 };
         Ok(())
+    }
+
+    /// Tells of the next event of the processor, if it is not counted.
+    fn uncounted<B: Board>(&mut self, around: &mut Surroundings<'_, B>, counter: usize) {
+        let Some(&what) = COUNTERS.get(counter) else {
+            self.phase = Phase::Cold;
+            return;
+        };
+        if let Some(reason) = around.parts.counters.missing(what) {
+            around.event(&Event::Uncounted { what, reason });
+        }
+        self.phase = Phase::Uncounted {
+            counter: counter + 1,
+        };
     }
 
     fn cold<B: Board>(&mut self, around: &mut Surroundings<'_, B>) -> Result<(), Failure> {
@@ -515,6 +538,8 @@ impl Trial {
             engine,
             vitals,
             rails,
+            trigger,
+            counters,
             ..
         } = &mut *around.parts;
         let decoding = self.timed_decoding();
@@ -522,9 +547,17 @@ impl Trial {
             rails.start();
         }
         let before = vitals.condition();
+        // Both edges lie outside the marks, as does all that starts and stops the counters: nothing of it is timed.
+        counters.start();
+        let raised = trigger.set_high();
         let marks = window::measure(clock, self.pace, around.readings, || {
             infer(engine, decoding)
         });
+        let lowered = trigger.set_low();
+        let counted = counters.stop(window);
+        if raised.and(lowered).is_err() {
+            warn!("the trigger pin does not follow in window {}", window);
+        }
         let after = vitals.condition();
         if sampled {
             rails.stop();
@@ -558,6 +591,12 @@ impl Trial {
             before,
             after,
         }));
+        if counted.cycles.is_some()
+            || counted.instructions.is_some()
+            || counted.cache_misses.is_some()
+        {
+            around.event(&Event::Counted(counted));
+        }
         self.phase = Phase::Send { window, first: 0 };
         Ok(())
     }

@@ -2,8 +2,9 @@
 
 mod silence;
 
+use embedded_hal::digital::{ErrorType, OutputPin};
 use scalebench_core::board::{
-    Board, Clock, Engine, Line, NoLog, NoRails, Parts, Store, Tensor, Vitals,
+    Board, Clock, Counters, Engine, Line, NoLog, NoRails, Parts, Store, Tensor, Vitals,
 };
 use scalebench_core::session::{Session, State};
 use scalebench_core::trial::{OUTCOMES, TIMINGS};
@@ -13,8 +14,8 @@ use scalebench_wire::container::Dtype;
 use scalebench_wire::frame::{self, Header, Kind, MAX_BODY, MAX_LINE};
 use scalebench_wire::link::{Incoming, Link};
 use scalebench_wire::message::{
-    ArtefactState, BoardInfo, Condition, Event, Failure, Golden, Hello, Metrics, Request, Schedule,
-    Trial, Welcome,
+    ArtefactState, BoardInfo, Condition, Counted, Counter, Event, Failure, Golden, Hello, Metrics,
+    Name, Request, Schedule, Text, Trial, Welcome,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -200,9 +201,67 @@ impl Store for Memory {
     fn close(&mut self) {}
 }
 
-struct Still;
+/// A machine whose state never changes, and whose clock has a governor.
+struct Still {
+    governor: Rc<RefCell<String>>,
+}
+
+/// When the pin rose and fell, on the board's clock, without moving it.
+type Edges = Rc<RefCell<Vec<(bool, u64)>>>;
+
+struct Recorder {
+    edges: Edges,
+    clock: Scripted,
+}
+
+impl ErrorType for Recorder {
+    type Error = Infallible;
+}
+
+impl OutputPin for Recorder {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        self.edges.borrow_mut().push((false, self.clock.0.get()));
+        Ok(())
+    }
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.edges.borrow_mut().push((true, self.clock.0.get()));
+        Ok(())
+    }
+}
+
+/// Counts three instructions a nanosecond, and nothing else.
+struct Abacus {
+    clock: Scripted,
+    since: u64,
+}
+
+impl Counters for Abacus {
+    fn missing(&self, what: Counter) -> Option<Text> {
+        (what != Counter::Instructions).then(|| "no such beads".try_into().unwrap())
+    }
+    fn start(&mut self) {
+        self.since = self.clock.0.get();
+    }
+    fn stop(&mut self, window: u8) -> Counted {
+        Counted {
+            window,
+            instructions: Some(3 * (self.clock.0.get() - self.since)),
+            ..Counted::default()
+        }
+    }
+}
 
 impl Vitals for Still {
+    fn set_governor(&mut self, name: &str) -> (Option<Name>, Option<Text>) {
+        if name != "performance" {
+            return (None, Some("there is no such governor".try_into().unwrap()));
+        }
+        let before = self.governor.replace(name.to_owned());
+        (Some(before.as_str().try_into().unwrap()), None)
+    }
+    fn restore_governor(&mut self) {
+        self.governor.replace("ondemand".to_owned());
+    }
     fn condition(&mut self) -> Condition {
         Condition {
             clock_khz: Some(1_400_000),
@@ -228,6 +287,8 @@ impl Board for Bench {
     type Rails = NoRails;
     type Log = NoLog;
     type Vitals = Still;
+    type Trigger = Recorder;
+    type Counters = Abacus;
 }
 
 /// Two samples, 1.0 and 2.5, whose labels are 2.0 and 5.0: a doubling model is perfect.
@@ -265,6 +326,8 @@ struct Lab<'a> {
     to_board: Bytes,
     to_host: Bytes,
     clock: Scripted,
+    governor: Rc<RefCell<String>>,
+    edges: Edges,
     link: Link,
     welcomes: Vec<Welcome>,
     messages: Vec<(Kind, Vec<u8>)>,
@@ -273,6 +336,8 @@ struct Lab<'a> {
 impl<'a> Lab<'a> {
     fn new(readings: &'a mut [u32]) -> Self {
         let (clock, to_board, to_host) = (Scripted::default(), Bytes::default(), Bytes::default());
+        let governor = Rc::new(RefCell::new("ondemand".to_owned()));
+        let edges = Edges::default();
         let parts = Parts::<Bench> {
             clock: clock.clone(),
             line: Wire {
@@ -290,7 +355,17 @@ impl<'a> Lab<'a> {
             store: Memory::default(),
             rails: NoRails,
             log: NoLog,
-            vitals: Still,
+            vitals: Still {
+                governor: governor.clone(),
+            },
+            trigger: Recorder {
+                edges: edges.clone(),
+                clock: clock.clone(),
+            },
+            counters: Abacus {
+                clock: clock.clone(),
+                since: 0,
+            },
         };
         let info = BoardInfo {
             runner: "test".try_into().unwrap(),
@@ -315,6 +390,8 @@ impl<'a> Lab<'a> {
             to_board,
             to_host,
             clock,
+            governor,
+            edges,
             link: Link::new(),
             welcomes: vec![],
             messages: vec![],
@@ -436,6 +513,95 @@ fn trial(golden_answer: Option<f32>) -> Trial {
         },
         memory_bytes: 0,
     }
+}
+
+#[test]
+fn the_trigger_is_high_around_every_window_and_its_edges_are_not_timed() {
+    let mut readings = vec![0; 1_000];
+    let mut lab = Lab::new(&mut readings);
+    lab.greet(5);
+    for artefact in [b"double".to_vec(), dataset()] {
+        lab.upload(&artefact);
+    }
+    assert_eq!(lab.measure(trial(None)), None);
+    let marks: Vec<(u64, u64)> = lab
+        .events()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Window(window) => Some((window.begin, window.end)),
+            _ => None,
+        })
+        .collect();
+    let edges = lab.edges.borrow();
+    assert_eq!(edges.len(), 2 * marks.len());
+    for (edges, (begin, end)) in edges.chunks(2).zip(marks) {
+        // The scripted clock moves by one when it is read: there is nothing between an edge and its mark.
+        assert_eq!(edges, [(true, begin - 1), (false, end)]);
+    }
+}
+
+#[test]
+fn what_the_processor_counts_is_told_window_by_window_and_what_it_does_not_with_a_reason() {
+    let mut readings = vec![0; 1_000];
+    let mut lab = Lab::new(&mut readings);
+    lab.greet(5);
+    for artefact in [b"double".to_vec(), dataset()] {
+        lab.upload(&artefact);
+    }
+    assert_eq!(lab.measure(trial(None)), None);
+    let events = lab.events();
+    let missing: Vec<Counter> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Uncounted { what, reason } if reason == "no such beads" => Some(*what),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(missing, [Counter::Cycles, Counter::CacheMisses]);
+    let mut counted = 0;
+    for pair in events.windows(2) {
+        if let [Event::Window(window), next] = pair {
+            let Event::Counted(counts) = next else {
+                panic!("{next:?}");
+            };
+            assert_eq!((counts.window, counts.cycles), (window.window, None));
+            // From one nanosecond before the first mark, where the counting began.
+            let span = window.end - window.begin + 1;
+            assert_eq!(counts.instructions, Some(3 * span));
+            counted += 1;
+        }
+    }
+    assert_eq!(counted, 3);
+}
+
+#[test]
+fn a_governor_is_set_for_a_session() {
+    let mut readings = vec![0; 64];
+    let mut lab = Lab::new(&mut readings);
+    lab.greet(5);
+    let ask = |lab: &mut Lab<'_>, governor: &str| {
+        lab.ask(&Request::Governor(governor.try_into().unwrap()));
+        lab.events().pop()
+    };
+    let refused = Some("there is no such governor".try_into().unwrap());
+    assert_eq!(
+        ask(&mut lab, "warp"),
+        Some(Event::Governor {
+            before: None,
+            refused
+        })
+    );
+    assert_eq!(
+        ask(&mut lab, "performance"),
+        Some(Event::Governor {
+            before: Some("ondemand".try_into().unwrap()),
+            refused: None
+        })
+    );
+    assert_eq!(*lab.governor.borrow(), "performance");
+    // Another host's session does not inherit it.
+    lab.greet(6);
+    assert_eq!(*lab.governor.borrow(), "ondemand");
 }
 
 #[test]

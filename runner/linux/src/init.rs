@@ -19,9 +19,10 @@ use std::time::Duration;
 pub const BOARD_FILE: &str = "/board.toml";
 /// Where it keeps more arguments of the runner, one a line; absent for none.
 pub const ARGUMENTS_FILE: &str = "/runner.args";
-/// Exit codes by which the runner asks process 1 to take the board down.
-const POWER_OFF: u8 = 64;
-const REBOOT: u8 = 65;
+/// Exit code by which the runner asks process 1 to switch the board off.
+pub const POWER_OFF: u8 = 64;
+/// Exit code by which the runner asks process 1 to start the board anew.
+pub const REBOOT: u8 = 65;
 /// Between two starts of a runner that ended.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Watchdogs commonly wait for tens of seconds.

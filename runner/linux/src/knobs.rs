@@ -3,17 +3,17 @@
 //! Each knob may be out of reach (one core only, no permission, no cpufreq). That is no failure: what was
 //! not set is logged, and the conditions around each window tell the rest.
 
+use crate::governor::Governor;
 use defmt::{info, warn};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use scalebench_boards::Clock;
-use std::fs;
 
 /// The highest priority that still lets the kernel's own real-time threads run.
 const NICENESS: i32 = -20;
 
-/// Sets what can be set. Returns a core beside the one that is measured on, for threads that must not disturb it.
-pub fn set(clock: &Clock) -> Option<usize> {
+/// Sets what can be set; the governor for as long as `governor` lives. Returns a core beside the one that is measured on, for threads that must not disturb it.
+pub fn set(clock: &Clock, governor: &mut Governor) -> Option<usize> {
     // Before the pin: afterwards this thread, and all it starts, may use one core only.
     let allowed = sched_getaffinity(Pid::from_raw(0)).ok();
     let core = pin(clock.core);
@@ -24,8 +24,8 @@ pub fn set(clock: &Clock) -> Option<usize> {
     if rustix::process::setpriority_process(None, NICENESS).is_err() {
         warn!("no permission to raise the priority");
     }
-    if let Some(governor) = &clock.governor
-        && set_governor(governor).is_err()
+    if let Some(name) = &clock.governor
+        && governor.stand(name).is_err()
     {
         warn!("the governor of the clock is not to be set");
     }
@@ -55,14 +55,6 @@ fn pin(core: Option<u32>) -> Option<usize> {
         None => (0..CpuSet::count()).rev().find(is_allowed),
     }?;
     keep_on(core).then_some(core)
-}
-
-/// Sets the governor of every clock domain.
-fn set_governor(governor: &str) -> std::io::Result<()> {
-    for policy in fs::read_dir("/sys/devices/system/cpu/cpufreq")? {
-        fs::write(policy?.path().join("scaling_governor"), governor)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,18 +5,24 @@
 //! | [`serial`] | the line: a tty in raw mode |
 //! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds |
 //! | [`engine`] | tract, behind a [`quarantine`] that survives models which crash |
+//! | [`again`] | this program, started once more |
 //! | [`store`] | artefacts on disk, by hash |
 //! | [`rails`] | power sensors, each read by a thread of its own |
 //! | [`vitals`] | frequency, temperature, memory from `/sys` and `/proc` |
 //! | [`log`] | defmt frames, kept until the session sends them |
 //! | [`identity`] | what this board is |
 //! | [`knobs`] | core, priority and governor, set before anything is measured |
+//! | [`governor`] | what sets the CPU's clock, put back whatever becomes of the runner |
+//! | [`counters`] | cycles, instructions, cache misses |
 //! | [`mlperf`] | the runner as MLPerf Tiny firmware |
 //! | [`trigger`] | the pin for an external meter |
 //! | [`init`] | the runner as the first process of a board that runs nothing else |
 
+pub mod again;
 pub mod clock;
+pub mod counters;
 pub mod engine;
+pub mod governor;
 pub mod identity;
 pub mod init;
 pub mod knobs;
@@ -50,4 +56,6 @@ impl Board for Linux {
     type Rails = rails::LinuxRails;
     type Log = log::Ring;
     type Vitals = vitals::Linux;
+    type Trigger = trigger::Meter;
+    type Counters = counters::Processor;
 }

@@ -1,6 +1,7 @@
 //! The runner as MLPerf Tiny firmware: one model from a file, on the serial line, until it is ended.
 
-use crate::trigger::{Pin, PinError};
+use crate::again::Again;
+use crate::trigger::{Idle, Pin, PinError};
 use crate::{clock, engine, identity, quarantine, serial};
 use scalebench_boards::Trigger;
 use scalebench_core::board::Engine as _;
@@ -86,20 +87,23 @@ pub fn serve(
         source,
     })?;
     // The file was named by whoever started the runner: it needs no quarantine, and there is no host to tell.
-    let mut engine = engine::Tract::new(quarantine::Quarantine::new(PathBuf::new()));
+    let mut engine = engine::Tract::new(quarantine::Quarantine::new(
+        PathBuf::new(),
+        Again::default(),
+    ));
     engine.load(&model, 0).map_err(|source| MlperfError::Load {
         path: path(),
         source,
     })?;
     let timestamps = match task.trigger {
         None => Timestamps::Lines,
-        Some(trigger) => {
-            Timestamps::Edges(Pin::open(trigger).map_err(|source| MlperfError::Trigger {
+        Some(trigger) => Timestamps::Edges(Pin::open(trigger, Idle::High).map_err(|source| {
+            MlperfError::Trigger {
                 chip: trigger.chip.clone(),
                 line: trigger.line,
                 source,
-            })?)
-        }
+            }
+        })?),
     };
     let parts = Parts {
         clock: clock::Monotonic,

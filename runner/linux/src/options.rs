@@ -1,11 +1,15 @@
 //! The command line.
 
+use crate::again::Again;
+use crate::governor::{self, Governor};
 use crate::mlperf::{self, MlperfError, Task};
+use crate::trigger::{Idle, Meter, Pin, PinError};
 use crate::{
-    Linux, clock, engine, identity, init, knobs, log, quarantine, rails, serial, store, vitals,
+    Linux, clock, counters, engine, identity, init, knobs, log, quarantine, rails, serial, store,
+    vitals,
 };
 use clap::Parser;
-use scalebench_boards::{Board, Kind};
+use scalebench_boards::{Board, Kind, Trigger};
 use scalebench_core::board::{Clock as _, Parts};
 use scalebench_core::mlperf::kind::Kind as ModelId;
 use scalebench_core::session::{Farewell, Session};
@@ -24,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 )]
 struct Options {
     /// The serial device, such as /dev/ttyS0 [default: the board file's]
-    #[arg(long, value_name = "PATH", required_unless_present_any = ["quarantine", "board"])]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["quarantine", "board", "keep_governors"])]
     serial: Option<PathBuf>,
     /// Its speed in bits per second [default: the board file's, else 921600; over MLPerf Tiny's protocol 115200, in
     /// energy mode 9600]
@@ -51,6 +55,20 @@ struct Options {
     /// Energy mode: mark windows by falling edges of the board file's trigger pin instead of by lines
     #[arg(long, requires = "model", requires = "board")]
     energy: bool,
+    /// The command that this runner itself is started under, such as `qemu-aarch64`, on a machine whose kernel cannot
+    /// start it alone: it starts itself again with it, to try models in a process of their own
+    #[arg(long, value_name = "COMMAND")]
+    emulator: Option<String>,
+    /// The pin that is high during windows, for an external meter [default: the board file's]
+    #[arg(long, value_name = "CHIP:LINE", value_parser = line_of)]
+    trigger: Option<Trigger>,
+    /// Put back the governors that standard input names once it ends, then exit: what the runner starts before it
+    /// changes any
+    #[arg(long, hide = true)]
+    keep_governors: bool,
+    /// Where the kernel keeps the CPU's clock domains
+    #[arg(long, value_name = "DIR", default_value = governor::CPUFREQ, hide = true)]
+    cpufreq: PathBuf,
     /// Load and run this model once, then exit: how the runner tries a model before it trusts it
     #[arg(long, value_name = "FILE", hide = true)]
     quarantine: Option<PathBuf>,
@@ -72,6 +90,19 @@ fn model_id(word: &str) -> Result<ModelId, String> {
     ModelId::named(word).ok_or_else(|| "choose ad01, ic01, kws01 or vww01".to_owned())
 }
 
+/// `CHIP:LINE`
+fn line_of(text: &str) -> Result<Trigger, String> {
+    let line = |text: &str| {
+        let (chip, line) = text.rsplit_once(':')?;
+        Some(Trigger {
+            chip: chip.to_owned(),
+            line: line.parse().ok()?,
+            pin: String::new(),
+        })
+    };
+    line(text).ok_or_else(|| "write a device and a line of it, /dev/gpiochip0:17".to_owned())
+}
+
 /// The whole program. `arguments` are without the program's name.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match Options::try_parse_from(arguments) {
@@ -83,6 +114,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     if let Some(path) = &options.quarantine {
         return quarantine::child(path, options.memory);
+    }
+    if options.keep_governors {
+        return governor::keep(&options.cpufreq);
     }
     match serve(&options) {
         Ok(None) => ExitCode::SUCCESS,
@@ -119,7 +153,11 @@ fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
     });
     let line =
         serial::Serial::open(&path, baud).map_err(|source| Error::Serial { path, source })?;
-    let spare = board.as_ref().and_then(|board| knobs::set(&board.clock));
+    let again = Again::new(options.emulator.as_deref());
+    let mut governor = Governor::new(options.cpufreq.clone(), again.clone());
+    let spare = board
+        .as_ref()
+        .and_then(|board| knobs::set(&board.clock, &mut governor));
     if options.protocol == Protocol::MlperfTiny {
         return serve_mlperf(options, board.as_ref(), line, &stopped);
     }
@@ -139,19 +177,45 @@ fn serve(options: &Options) -> Result<Option<Farewell>, Error> {
     let parts = Parts::<Linux> {
         clock: clock::Monotonic,
         line,
-        engine: engine::Tract::new(quarantine::Quarantine::new(root)),
+        engine: engine::Tract::new(quarantine::Quarantine::new(root, again)),
         store,
         rails: rails.unwrap_or_default(),
         log: log::Ring,
-        vitals: vitals::Linux::new(&thermal.unwrap_or_default()),
+        vitals: vitals::Linux::new(&thermal.unwrap_or_default(), governor),
+        trigger: meter(options, board.as_ref())?,
+        counters: counters::Processor::here(),
     };
     // Two starts of one process number within one nanosecond do not happen.
     let boot = (clock::Monotonic.now() as u32) ^ std::process::id().rotate_left(16);
     let mut readings = vec![0; options.readings as usize];
     let mut info = identity::board_info();
     info.emulated |= board.is_some_and(|board| board.kind == Kind::Emulated);
+    info.emulated |= options.emulator.is_some();
     let mut session = Session::new(parts, info, boot, baud, &mut readings);
     session.run(stopped).or_else(gone)
+}
+
+/// The pin for a meter. One that was asked for must be there; the board file's may be missing or taken.
+fn meter(options: &Options, board: Option<&Board>) -> Result<Meter, Error> {
+    let asked = options.trigger.as_ref();
+    let Some(trigger) = asked.or_else(|| board?.trigger.as_ref()) else {
+        return Ok(Meter::default());
+    };
+    match Pin::open(trigger, Idle::Low) {
+        Ok(pin) => Ok(pin.into()),
+        Err(source) if asked.is_some() => Err(Error::Trigger {
+            chip: trigger.chip.clone(),
+            line: trigger.line,
+            source,
+        }),
+        Err(error) => {
+            eprintln!(
+                "scalebench-runner: line {} of {} cannot be driven: {error}; no pin marks windows",
+                trigger.line, trigger.chip
+            );
+            Ok(Meter::default())
+        }
+    }
 }
 
 fn serve_mlperf(
@@ -215,6 +279,12 @@ enum Error {
         "the board file names no trigger pin: leave --energy out, or use a board file with [trigger]"
     )]
     NoTrigger,
+    #[error("line {line} of {chip} cannot be driven: {source}; give another with --trigger")]
+    Trigger {
+        chip: String,
+        line: u32,
+        source: PinError,
+    },
     #[error(transparent)]
     Mlperf(#[from] MlperfError),
     #[error("signals cannot be watched: {0}")]

@@ -4,6 +4,7 @@
 //! before the runner loads a model, a child loads it and runs it once; if the child dies, the model
 //! is refused and the runner lives on.
 
+use crate::again::Again;
 use crate::{engine, store};
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use nix::sys::signal::Signal;
@@ -12,7 +13,7 @@ use std::collections::HashSet;
 use std::io::{self, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,15 +49,17 @@ pub enum QuarantineError {
 #[derive(Debug)]
 pub struct Quarantine {
     root: PathBuf,
+    again: Again,
     passed: HashSet<(Digest, u64)>,
 }
 
 impl Quarantine {
-    /// For the store at `root`.
+    /// For the store at `root`; `again` starts the child.
     #[must_use]
-    pub fn new(root: PathBuf) -> Self {
+    pub fn new(root: PathBuf, again: Again) -> Self {
         Self {
             root,
+            again,
             passed: HashSet::new(),
         }
     }
@@ -74,7 +77,9 @@ impl Quarantine {
         if self.passed.contains(&(digest, memory_bytes)) {
             return Ok(());
         }
-        let mut child = myself()?
+        let mut child = self
+            .again
+            .command()?
             .arg("--quarantine")
             .arg(store::path(&self.root, digest))
             .arg("--memory")
@@ -123,18 +128,6 @@ fn verdict(status: ExitStatus, words: &str, memory_bytes: u64) -> Result<(), Qua
             code.unwrap_or(-1)
         ))),
     }
-}
-
-/// This program, called so that its arguments are the runner's own: the host tool carries the runner
-/// as its subcommand `__runner`.
-fn myself() -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(
-        std::env::args_os()
-            .nth(1)
-            .filter(|word| word == crate::SUBCOMMAND),
-    );
-    Ok(command)
 }
 
 /// Bytes a model may use: a share of what the kernel calls available.

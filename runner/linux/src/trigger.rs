@@ -1,10 +1,19 @@
-//! The pin for an external meter: a line of a GPIO character device, high while nothing is marked.
+//! The pin for an external meter: a line of a GPIO character device.
 
 use embedded_hal::digital::{Error, ErrorKind, ErrorType, OutputPin};
 use gpiocdev::Request;
 use gpiocdev::line::Value;
 use scalebench_boards::Trigger;
 use std::fmt;
+
+/// The level at which the pin rests while nothing is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Windows are high.
+    Low,
+    /// Marks are falling edges, as in MLPerf Tiny's energy mode.
+    High,
+}
 
 /// An output, requested for as long as this lives.
 #[derive(Debug)]
@@ -14,16 +23,19 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// Requests the line of `trigger` as an output that is high.
+    /// Requests the line of `trigger` as an output that rests at `idle`.
     ///
     /// # Errors
     /// When there is no such chip or line, when somebody else has it, or when the user may not.
-    pub fn open(trigger: &Trigger) -> Result<Self, PinError> {
+    pub fn open(trigger: &Trigger, idle: Idle) -> Result<Self, PinError> {
         let request = Request::builder()
             .on_chip(&trigger.chip)
             .with_consumer("scalebench")
             .with_line(trigger.line)
-            .as_output(Value::Active)
+            .as_output(match idle {
+                Idle::Low => Value::Inactive,
+                Idle::High => Value::Active,
+            })
             .request()
             .map_err(PinError)?;
         Ok(Self {
@@ -49,6 +61,30 @@ impl OutputPin for Pin {
 
     fn set_high(&mut self) -> Result<(), PinError> {
         self.set(Value::Active)
+    }
+}
+
+/// The pin of a board that may have none.
+#[derive(Debug, Default)]
+pub struct Meter(Option<Pin>);
+
+impl From<Pin> for Meter {
+    fn from(pin: Pin) -> Self {
+        Self(Some(pin))
+    }
+}
+
+impl ErrorType for Meter {
+    type Error = PinError;
+}
+
+impl OutputPin for Meter {
+    fn set_low(&mut self) -> Result<(), PinError> {
+        self.0.as_mut().map_or(Ok(()), Pin::set_low)
+    }
+
+    fn set_high(&mut self) -> Result<(), PinError> {
+        self.0.as_mut().map_or(Ok(()), Pin::set_high)
     }
 }
 
@@ -81,7 +117,7 @@ mod tests {
             line: 1,
             pin: String::new(),
         };
-        let error = Pin::open(&trigger).unwrap_err();
+        let error = Pin::open(&trigger, Idle::Low).unwrap_err();
         assert!(error.to_string().contains("No such file"), "{error}");
     }
 }

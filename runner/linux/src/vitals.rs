@@ -1,9 +1,10 @@
 //! Frequency, temperature and throttling from `/sys`, memory from `/proc`.
 
+use crate::governor::Governor;
 use nix::sched::{CpuSet, sched_getcpu};
 use scalebench_boards::Thermal;
 use scalebench_core::board::Vitals;
-use scalebench_wire::message::Condition;
+use scalebench_wire::message::{Condition, Name, Text, clipped};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,8 +15,9 @@ const ZONES: &str = "/sys/class/thermal";
 const THROTTLE: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
 
 /// The machine this process runs on.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Linux {
+    governor: Governor,
     zones: Vec<PathBuf>,
     throttle: PathBuf,
 }
@@ -23,9 +25,10 @@ pub struct Linux {
 impl Linux {
     /// The zones and the throttle file that the board file names; without names, the first zone.
     #[must_use]
-    pub fn new(thermal: &Thermal) -> Self {
+    pub fn new(thermal: &Thermal, governor: Governor) -> Self {
         let throttle = thermal.throttle.as_deref().unwrap_or(THROTTLE);
         Self {
+            governor,
             zones: zones(Path::new(ZONES), &thermal.zones),
             throttle: throttle.into(),
         }
@@ -77,6 +80,17 @@ impl Vitals for Linux {
 
     fn peak_memory(&mut self) -> u64 {
         status("VmHWM:")
+    }
+
+    fn set_governor(&mut self, name: &str) -> (Option<Name>, Option<Text>) {
+        match self.governor.set(name) {
+            Ok(before) => (Some(clipped(&before)), None),
+            Err(error) => (None, Some(clipped(&error.to_string()))),
+        }
+    }
+
+    fn restore_governor(&mut self) {
+        self.governor.unset();
     }
 }
 

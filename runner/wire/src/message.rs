@@ -141,6 +141,8 @@ pub enum Request {
         /// Milliseconds.
         millis: u32,
     },
+    /// Let this governor set the clock until the session is over. Answered by [`Event::Governor`].
+    Governor(Name),
 }
 
 /// How power is sampled.
@@ -304,6 +306,48 @@ pub enum Event {
     /// All power readings of a rail in a span have been sent. In a trial, spans are the idle one before
     /// the warm-up, and those windows that were sampled, each before its [`Event::WindowSent`].
     Power(Power),
+    /// An event of the processor is not counted; before the first window of a trial.
+    Uncounted {
+        /// Which.
+        what: Counter,
+        /// Why.
+        reason: Text,
+    },
+    /// What the processor did in a window; follows its [`Event::Window`].
+    Counted(Counted),
+    /// Answer to [`Request::Governor`].
+    Governor {
+        /// What set the clock before.
+        before: Option<Name>,
+        /// Why that still does; `None` where the one asked for does now.
+        refused: Option<Text>,
+    },
+}
+
+/// An event that processors count. Append-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Counter {
+    /// Cycles of the core.
+    Cycles,
+    /// Instructions that were executed to their end.
+    Instructions,
+    /// Accesses that missed the last cache.
+    CacheMisses,
+}
+
+/// What the processor did for the runner, without what the kernel did, from before a window's first mark to after its
+/// second; `None` where that is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The window's number in the trial.
+    pub window: u8,
+    /// See [`Counter::Cycles`].
+    pub cycles: Option<u64>,
+    /// See [`Counter::Instructions`].
+    pub instructions: Option<u64>,
+    /// See [`Counter::CacheMisses`].
+    pub cache_misses: Option<u64>,
 }
 
 /// What the board's store says of an artefact. Append-only.
