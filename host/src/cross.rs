@@ -8,8 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Triples that the workspace's `.cargo/config.toml` names a linker for, and that linker's prefix.
-const TRIPLES: [(&str, &str); 2] = [
+/// Triples that can be linked for, and their tools' prefix; `.cargo/config.toml` names the linkers.
+const TRIPLES: [(&str, &str); 3] = [
+    // Boards of this machine's own kind, with its own tools.
+    ("x86_64-unknown-linux-gnu", ""),
     ("aarch64-unknown-linux-gnu", "aarch64-linux-gnu-"),
     ("armv7-unknown-linux-gnueabihf", "arm-linux-gnueabihf-"),
 ];
@@ -189,7 +191,10 @@ fn run(command: &mut Command, tool: &str) -> Result<(), CrossError> {
         tool: tool.to_owned(),
         package: tool.strip_suffix("objcopy").map_or_else(
             || "rustup".to_owned(),
-            |prefix| format!("binutils-{}", prefix.trim_end_matches('-')),
+            |prefix| match prefix.trim_end_matches('-') {
+                "" => "binutils".to_owned(),
+                prefix => format!("binutils-{prefix}"),
+            },
         ),
         source,
     })?;

@@ -4,6 +4,7 @@
 //! connection is lost.
 
 use crate::virtual_board::Pty;
+use scalebench_runner::init;
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -13,6 +14,9 @@ use std::process::{Child, Command, Stdio};
 /// Names a program to use instead of `ssh`.
 const PROGRAM: &str = "SCALEBENCH_SSH";
 const RUNNER: &str = "scalebench-runner";
+/// Exit codes of a runner that the host asked to power off, or to reboot: a board that runs Linux does not, its runner
+/// ends.
+const FAREWELLS: [u8; 2] = [init::POWER_OFF, init::REBOOT];
 const BOARD_FILE: &str = "board.toml";
 
 /// Why the runner is not on the board.
@@ -161,7 +165,7 @@ impl<'a> Deployment<'a> {
     ///
     /// # Errors
     /// [`SshError::Start`], [`SshError::Pty`].
-    pub fn start(self, channel: bool) -> Result<Running, SshError> {
+    pub fn start(self, channel: bool) -> Result<Running<'a>, SshError> {
         let folder = &self.folder;
         let serial = if channel { " --serial /dev/tty" } else { "" };
         let script = format!(
@@ -182,34 +186,46 @@ impl<'a> Deployment<'a> {
             None
         };
         let child = ssh.spawn().map_err(SshError::Start)?;
-        Ok(Running { child, pty })
+        Ok(Running {
+            child,
+            pty,
+            deployment: self,
+        })
     }
 }
 
 /// A runner that runs on a board as long as this lives.
 #[derive(Debug)]
-pub struct Running {
+pub struct Running<'a> {
     child: Child,
     pty: Option<Pty>,
+    deployment: Deployment<'a>,
 }
 
-impl Running {
+impl Running<'_> {
     /// The port at which the host finds the runner, when it was started over ssh itself.
     #[must_use]
     pub fn port(&self) -> Option<PathBuf> {
         self.pty.as_ref().map(|pty| pty.path().to_owned())
     }
 
-    /// Waits until the runner or the connection ends. Whether it ended well.
+    /// Waits until the runner or the connection ends. Whether it ended well: by itself, or because the host asked it to.
     ///
     /// # Errors
     /// What the system says.
     pub fn wait(&mut self) -> io::Result<bool> {
-        self.child.wait().map(|status| status.success())
+        let status = self.child.wait()?;
+        let asked = status.code().and_then(|code| u8::try_from(code).ok());
+        let well = status.success() || asked.is_some_and(|code| FAREWELLS.contains(&code));
+        if !well {
+            // A connection that was cut before the board's shell was there has left the folder.
+            let _ = self.deployment.remove();
+        }
+        Ok(well)
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
