@@ -317,9 +317,9 @@ fn sleep_until(moment: u64) {
 
 /// Away from the core that is measured on, and awake on time whatever else runs: wishes that the system may refuse.
 fn keep_out_of_the_way(spare: Option<usize>) {
-    if let Some(core) = spare {
-        let _ = knobs::keep_on(core);
-    }
     let _ = nix::sys::prctl::set_timerslack(1);
-    let _ = realtime::raise();
+    // On the only core, one that reads a slow bus without pause would starve what is measured.
+    if spare.is_some_and(knobs::keep_on) {
+        let _ = realtime::raise();
+    }
 }
