@@ -3,8 +3,9 @@
 use super::out;
 use super::place::{named_or_newest, several};
 use crate::cli::ReportArgs;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use scalebench::report;
+use scalebench::store::StoreError;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -20,10 +21,10 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
     let file = folder.load()?;
     folder.write(&folder.report(), report::page(&file).as_bytes())?;
     if let Some(dir) = &args.svg {
-        std::fs::create_dir_all(dir).with_context(|| trouble(dir))?;
+        std::fs::create_dir_all(dir).map_err(trouble(dir))?;
         for drawing in report::drawings(&file) {
             let path = dir.join(&drawing.name);
-            std::fs::write(&path, &drawing.svg).with_context(|| trouble(&path))?;
+            std::fs::write(&path, &drawing.svg).map_err(trouble(&path))?;
         }
     }
     for (path, text) in [
@@ -32,7 +33,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
     ] {
         match path {
             Some(path) if path.as_os_str() == "-" => out::bytes(text(&file).as_bytes())?,
-            Some(path) => std::fs::write(path, text(&file)).with_context(|| trouble(path))?,
+            Some(path) => std::fs::write(path, text(&file)).map_err(trouble(path))?,
             None => {}
         }
     }
@@ -40,9 +41,7 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn trouble(path: &Path) -> String {
-    format!(
-        "{} cannot be written: check the path, its permissions and the room on the disk",
-        path.display()
-    )
+fn trouble(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_owned();
+    |source| StoreError::Io { path, source }
 }

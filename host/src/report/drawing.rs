@@ -5,10 +5,12 @@ use super::choice::Choice;
 use super::{Row, family_names, of_family, plots, spread, strip};
 use crate::store::RunFile;
 use crate::table;
-use maud::Markup;
+use maud::{Markup, PreEscaped};
 use std::collections::BTreeSet;
 
 pub(super) const STYLE: &str = include_str!("drawing.css");
+/// Height of the title above a drawing.
+const TITLE: f64 = 20.0;
 const SERIES: [&str; 3] = ["float32", "int8", "dynamic"];
 
 /// A plot.
@@ -29,10 +31,10 @@ pub fn drawings(file: &RunFile) -> Vec<Drawing> {
     let caveat = table::caveat(file).unwrap_or_default();
     let mut taken = BTreeSet::new();
     let mut drawn = Vec::new();
-    let mut add = |name: String, svg: &Markup| {
+    let mut add = |name: String, title: &str, svg: &Markup| {
         drawn.push(Drawing {
             name: free(&name, &mut taken),
-            svg: alone(&svg.0, &style, caveat),
+            svg: alone(&svg.0, title, &style, caveat),
         });
     };
     for family in family_names(&rows) {
@@ -40,32 +42,32 @@ pub fn drawings(file: &RunFile) -> Vec<Drawing> {
         let choice = Choice::of(&rows);
         for (cost, chart) in plots::plots(&rows, &choice) {
             if let Some(svg) = chart.svg(true) {
-                add(format!("{family}-{cost}"), &svg);
+                add(format!("{family}-{cost}"), &chart.title, &svg);
             }
         }
         for row in &rows {
             windows(row, &mut add);
         }
     }
-    for (name, _, svg) in strip::over_the_run(file) {
-        add(name.to_owned(), &svg);
+    for (name, title, svg) in strip::over_the_run(file) {
+        add(name.to_owned(), &title, &svg);
     }
     drawn
 }
 
-fn windows((planned, result): &Row<'_>, add: &mut dyn FnMut(String, &Markup)) {
+/// What happens inside the windows of one variant; power with what it is worth.
+fn windows((planned, result): &Row<'_>, add: &mut dyn FnMut(String, &str, &Markup)) {
     let name = format!(
         "{}-{}-{}",
         planned.family, planned.variant, planned.precision
     );
-    if let Some(svg) = spread::drawing(result, &format!("Latencies of {name}")) {
-        add(format!("{name}-latencies"), &svg);
+    let label = planned.label();
+    let title = format!("Latencies of {label}");
+    if let Some(svg) = spread::drawing(result, &title) {
+        add(format!("{name}-latencies"), &title, &svg);
     }
-    let trace = result.power_trace.as_ref();
-    if let Some(svg) =
-        trace.and_then(|trace| strip::power_drawing(trace, &format!("Power of {name}")))
-    {
-        add(format!("{name}-power"), &svg);
+    if let Some((title, svg)) = strip::power_drawing(&label, result) {
+        add(format!("{name}-power"), &title, &svg);
     }
 }
 
@@ -97,27 +99,31 @@ fn free(name: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-/// A drawing of the page as a file: name space, size, style, and a white ground.
-fn alone(svg: &str, style: &str, caveat: &str) -> String {
+/// A drawing of the page as a file: name space, size, style, a white ground, and its title above it.
+fn alone(svg: &str, title: &str, style: &str, caveat: &str) -> String {
     let (head, inside) = svg.split_once('>').unwrap_or((svg, ""));
-    let size: Vec<&str> = head
-        .split_once("viewBox=\"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map_or_else(Vec::new, |(size, _)| size.split(' ').collect());
-    let (width, height) = match size[..] {
-        [_, _, width, height] => (width, height),
-        _ => ("400", "280"),
-    };
-    let head = head.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", 1);
-    let caveat = if caveat.is_empty() {
-        String::new()
-    } else {
-        format!("<desc>{}</desc>", maud::html! { (caveat) }.0)
+    let (before, size, after) = view(head).unwrap_or((head, [400.0, 280.0], ""));
+    let [width, height] = [size[0], size[1] + TITLE];
+    let before = before.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", 1);
+    let words = maud::html! {
+        @if !caveat.is_empty() { desc { (caveat) } }
+        style { (PreEscaped(style)) }
+        rect y=(-TITLE) width=(width) height=(height) fill="#ffffff" {}
+        text.label x="6" y="-6" { (title) }
     };
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{head} width=\"{width}\" height=\"{height}\">{caveat}<style>{style}</style>\
-         <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>{inside}\n"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{before}viewBox=\"0 -{TITLE} {width} {height}\" \
+         width=\"{width}\" height=\"{height}\"{after}>{}{inside}\n",
+        words.0
     )
+}
+
+/// What stands before and after a drawing's view box, and its size.
+fn view(head: &str) -> Option<(&str, [f64; 2], &str)> {
+    let (before, rest) = head.split_once("viewBox=\"0 0 ")?;
+    let (size, after) = rest.split_once('"')?;
+    let (width, height) = size.split_once(' ')?;
+    Some((before, [width.parse().ok()?, height.parse().ok()?], after))
 }
 
 /// The drawings' style in plain colours: not every program knows custom properties.

@@ -2,7 +2,7 @@
 
 use super::Row;
 use super::chart::{Scale, px, range, trimmed, y_ticks};
-use crate::results::{PowerTrace, WindowResult};
+use crate::results::{TrialResult, WindowResult};
 use crate::store::RunFile;
 use crate::units;
 use maud::{Markup, html};
@@ -100,23 +100,13 @@ fn line(points: &[(f64, f64)], x: Scale, y: Scale) -> String {
 }
 
 /// Power in one window of a variant, with the window's marks; nothing where none was measured.
-pub(crate) fn power(row: &Row<'_>) -> Option<Markup> {
-    let (planned, result) = row;
+pub(crate) fn power((planned, result): &Row<'_>) -> Option<Markup> {
     let trace = result.power_trace.as_ref()?;
-    let title = format!(
-        "Power of {} {}, window {}",
-        planned.variant,
-        planned.precision,
-        trace.window + 1
-    );
-    let svg = power_drawing(trace, &title)?;
-    let tier = result
-        .energy
-        .as_ref()
-        .map_or("", |energy| energy.tier.as_str());
+    let label = format!("{} {}", planned.variant, planned.precision);
+    let (title, svg) = power_drawing(&label, result)?;
     Some(html! {
         figure data-family=(planned.family) data-precision=(planned.precision) {
-            figcaption { (title) " (" (tier) ")" }
+            figcaption { (title) }
             (svg)
             p.legend {
                 span.key.moment { "the window's marks: energy is the integral between them" }
@@ -128,20 +118,27 @@ pub(crate) fn power(row: &Row<'_>) -> Option<Markup> {
     })
 }
 
-/// The picture alone.
-pub(crate) fn power_drawing(trace: &PowerTrace, title: &str) -> Option<Markup> {
+/// Its title, which says what the readings are worth, and the picture alone.
+pub(crate) fn power_drawing(label: &str, result: &TrialResult) -> Option<(String, Markup)> {
+    let trace = result.power_trace.as_ref()?;
+    let tier = result
+        .energy
+        .as_ref()
+        .map_or("not counted", |energy| &energy.tier);
+    let title = format!("Power of {label}, window {} ({tier})", trace.window + 1);
     let middle = |at: usize| trace.from_s + (at as f64 + 0.5) * trace.step_s;
     let points = trace.watts.iter().enumerate();
-    Strip {
-        title,
+    let strip = Strip {
+        title: &title,
         points: points
             .filter_map(|(at, watts)| Some((middle(at), (*watts)?)))
             .collect(),
         from_zero: true,
         unit: "W",
         marks: vec![(0.0, "begin"), (trace.window_s, "end")],
-    }
-    .draw()
+    };
+    let svg = strip.draw()?;
+    Some((title, svg))
 }
 
 /// Clock and temperature over the run, as far as the board tells them; each with its name for a file.

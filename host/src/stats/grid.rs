@@ -13,11 +13,23 @@ pub type Counts = BTreeMap<i32, u32>;
 #[must_use]
 pub fn counts(values_ns: impl IntoIterator<Item = f64>) -> Counts {
     let mut counts = Counts::new();
+    let mut add = |(cell, more): (i32, u32)| {
+        let count = counts.entry(cell).or_insert(0_u32);
+        *count = count.saturating_add(more);
+    };
+    // Values that come in order fall into the same cell one after the other.
+    let mut last: Option<(i32, u32)> = None;
     for value in values_ns {
         let cell = (value.max(1.0).log2() * CELLS).floor() as i32;
-        let count = counts.entry(cell).or_insert(0);
-        *count = count.saturating_add(1);
+        last = match last {
+            Some((same, count)) if same == cell => Some((cell, count.saturating_add(1))),
+            other => {
+                other.into_iter().for_each(&mut add);
+                Some((cell, 1))
+            }
+        };
     }
+    last.into_iter().for_each(add);
     counts
 }
 
@@ -35,6 +47,12 @@ mod tests {
     fn every_reading_is_in_the_cell_that_holds_it() {
         let values: Vec<f64> = (0..2_000).map(|i| 1.0 + f64::from(i) * 7.3).collect();
         let counted = counts(values.iter().copied());
+        // In whatever order they come.
+        let shuffled = values
+            .iter()
+            .step_by(2)
+            .chain(values.iter().skip(1).step_by(2));
+        assert_eq!(counts(shuffled.copied()), counted);
         assert_eq!(counted.values().sum::<u32>(), 2_000);
         for (&cell, &count) in &counted {
             let (from, to) = (edge_ns(cell.into()), edge_ns(f64::from(cell) + 1.0));
