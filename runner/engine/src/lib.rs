@@ -19,4 +19,5 @@ mod tensor;
 pub use error::{LoadError, RunError};
 pub use inspect::{Execution, ModelReport, OperatorReport, TensorReport, inspect};
 pub use model::{Limits, Model, Written};
+pub use scalebench_kernels::isa::Isa;
 pub use tensor::{DType, Quantization, TensorInfo};

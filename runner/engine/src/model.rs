@@ -3,7 +3,7 @@
 use crate::lower::lower;
 use crate::reader;
 use crate::session::Session;
-use crate::{DType, LoadError, RunError, TensorInfo};
+use crate::{DType, Isa, LoadError, RunError, TensorInfo};
 
 /// What a model may ask for.
 #[derive(Debug, Clone)]
@@ -11,13 +11,16 @@ use crate::{DType, LoadError, RunError, TensorInfo};
 pub struct Limits {
     /// Bytes for activations, scratch and packed weights together.
     pub memory_bytes: u64,
+    /// The instruction set that kernels may use: all of them compute the same integers.
+    pub isa: Isa,
 }
 
 impl Default for Limits {
-    /// One gibibyte.
+    /// One gibibyte, and what the processor has.
     fn default() -> Self {
         Self {
             memory_bytes: 1 << 30,
+            isa: Isa::detect(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-use scalebench_engine::{Limits, Model, inspect};
+use scalebench_engine::{Isa, Limits, Model, inspect};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -124,4 +124,40 @@ fn a_broken_file_gets_a_sentence() {
     limits.memory_bytes = 8;
     let error = Model::load(&bytes, &limits).unwrap_err().to_string();
     assert!(error.contains("8 are allowed: raise the limit"), "{error}");
+}
+
+#[test]
+fn portable_and_fast_kernels_give_the_same_bytes() {
+    let mut compared = 0;
+    for (file, bytes) in models() {
+        if !file.to_string_lossy().ends_with(".int8.tflite") {
+            continue; // sums of floats depend on their order
+        }
+        let answers = [Isa::detect(), Isa::PORTABLE].map(|isa| {
+            let mut limits = Limits::default();
+            limits.isa = isa;
+            let mut model = Model::load(&bytes, &limits).unwrap();
+            for index in 0..model.inputs().len() {
+                // Token ids must be in a vocabulary, which no shipped one has less of than 64.
+                let words = model.inputs()[index].dtype.size() == 4;
+                let input = model.input_mut(index);
+                for (at, byte) in input.iter_mut().enumerate() {
+                    let mixed = (at as u32).wrapping_mul(0x9e37_79b9) >> 24;
+                    *byte = match words {
+                        true if at % 4 == 0 => mixed as u8 % 64,
+                        true => 0,
+                        false => mixed as u8,
+                    };
+                }
+            }
+            model.run().unwrap();
+            let outputs = 0..model.outputs().len();
+            outputs
+                .map(|at| model.output(at).to_vec())
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(answers[0], answers[1], "{}", file.display());
+        compared += 1;
+    }
+    assert!(compared > 40, "only {compared} models");
 }

@@ -141,7 +141,7 @@ pub(crate) fn lower(
     limits: &Limits,
     lenient: bool,
 ) -> Result<Program, LoadError> {
-    let mut lowering = Lowering::new(graph);
+    let mut lowering = Lowering::new(graph, limits.isa);
     let mut steps = Vec::new();
     let mut verdicts = Vec::with_capacity(graph.operators.len());
     let mut folded_bytes = 0u64;
@@ -175,7 +175,7 @@ pub(crate) fn lower(
 }
 
 impl<'g, 'a> Lowering<'g, 'a> {
-    fn new(graph: &'g Graph<'a>) -> Self {
+    fn new(graph: &'g Graph<'a>, isa: Isa) -> Self {
         let mut writers = vec![None; graph.tensors.len()];
         for operator in &graph.operators {
             for &output in &operator.outputs {
@@ -191,7 +191,7 @@ impl<'g, 'a> Lowering<'g, 'a> {
                 .map(|t| t.data.as_deref().map(Cow::Borrowed))
                 .collect(),
             home: (0..graph.tensors.len()).collect(),
-            isa: Isa::detect(),
+            isa,
             writers,
         }
     }
