@@ -23,6 +23,21 @@ impl Machine {
     /// When QEMU does not start, or the kernel is not there.
     #[must_use]
     pub fn start(board: &Board, archive: Option<&Path>, command_line: &str, folder: &Path) -> Self {
+        Self::start_with(board, archive, command_line, folder, &[])
+    }
+
+    /// The same, with `more` arguments for QEMU.
+    ///
+    /// # Panics
+    /// As [`Machine::start`].
+    #[must_use]
+    pub fn start_with(
+        board: &Board,
+        archive: Option<&Path>,
+        command_line: &str,
+        folder: &Path,
+        more: &[&str],
+    ) -> Self {
         let (program, cpu) = match board.name.as_str() {
             "qemu-virt-aarch64" => ("qemu-system-aarch64", "cortex-a53"),
             "qemu-virt-armv7" => ("qemu-system-arm", "cortex-a15"),
@@ -49,6 +64,7 @@ impl Machine {
             .arg("-kernel")
             .arg(kernel(board))
             .args(["-append", command_line])
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         if let Some(archive) = archive {

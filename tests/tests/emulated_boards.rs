@@ -124,18 +124,26 @@ fn hashes(run: &Value, precision: &str) -> BTreeMap<u64, Vec<u64>> {
         .collect()
 }
 
-/// Compares with the same trials on this machine's processor. Integers are equal to the bit; floats need not
-/// be, for their sums are added in another order.
-fn puts_out_what_this_machine_does(folder: &Path) {
-    let here = folder.join("here");
+/// Runs the same trials on this machine's processor, into `folder/here`.
+fn puts_out_on_this_machine(folder: &Path, store: &Path) {
     let said = said(
-        scalebench(&["run", "--quiet", "--window-ms", "50"])
+        scalebench(&["run", "--quiet", "--window-ms", "50", "--baud", "3000000"])
             .args(TRIALS)
+            .arg("--store")
+            .arg(store)
             .arg("--output")
-            .arg(&here),
+            .arg(folder.join("here")),
     );
     assert_eq!(said.code, Some(0), "{said:?}");
-    let (board, here) = (run_file(&folder.join("run")), run_file(&here));
+}
+
+/// Compares the run with that one. Integers are equal to the bit; floats need not be, for their sums are added
+/// in another order.
+fn is_what_this_machine_puts_out(folder: &Path) {
+    let (board, here) = (
+        run_file(&folder.join("run")),
+        run_file(&folder.join("here")),
+    );
     let integers = hashes(&board, "int8");
     assert_eq!(integers.len(), 2);
     assert_eq!(integers, hashes(&here, "int8"));
@@ -161,7 +169,8 @@ fn benched_and_switched_off(name: &str) {
     let said = said(&mut run(&board, &machine, dir.path()));
     assert_eq!(said.code, Some(0), "{said:?}");
     results(dir.path());
-    puts_out_what_this_machine_does(dir.path());
+    puts_out_on_this_machine(dir.path(), &dir.path().join("store"));
+    is_what_this_machine_puts_out(dir.path());
     assert!(said.out.contains("this board was emulated"), "{said:?}");
     let report = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
     assert!(report.contains("Emulated board."));
@@ -181,6 +190,116 @@ fn an_image_for_aarch64_boots_is_benched_and_switches_off() {
 #[ignore = "needs QEMU, stock kernels and a cross compiler: CI runs it"]
 fn an_image_for_armv7_boots_is_benched_and_switches_off() {
     benched_and_switched_off("qemu-virt-armv7");
+}
+
+/// With `-icount` QEMU counts the guest's instructions, and its trace tells every edge of a pin.
+#[test]
+#[ignore = "needs QEMU, stock kernels and a cross compiler: CI runs it"]
+fn the_processor_counts_the_same_in_every_window_and_the_trigger_marks_them() {
+    let board = scalebench_boards::load("qemu-virt-aarch64").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let archive = image(&board, &dir.path().join("image"));
+    let trace = dir.path().join("trace");
+    let machine = Machine::start_with(
+        &board,
+        Some(&archive),
+        &scalebench::image::command_line(&board),
+        dir.path(),
+        &[
+            "-icount",
+            "shift=0",
+            "-trace",
+            &format!("enable=pl061_set_output,file={}", trace.display()),
+        ],
+    );
+    first_frame(&board, &machine);
+    let told = said(run(&board, &machine, dir.path()).args(["--window-ms", "50"]));
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let results = results(dir.path());
+    for trial in results["trials"].as_array().expect("trials") {
+        let counts: Vec<f64> = trial["windows"]
+            .as_array()
+            .expect("windows")
+            .iter()
+            .map(|window| {
+                let count = window["counts"]["instructions"].as_f64();
+                let inferences = window["inferences"].as_f64().expect("inferences");
+                count.unwrap_or_else(|| panic!("{}: {window}", results["uncounted"])) / inferences
+            })
+            .collect();
+        let (least, most) = counts
+            .iter()
+            .fold((f64::MAX, 0.0_f64), |(low, high), &count| {
+                (low.min(count), high.max(count))
+            });
+        println!("instructions of an inference: {least} to {most}");
+        assert!(least > 100.0 && most / least < 1.01, "{counts:?}");
+    }
+    assert!(machine.off(PATIENCE).success());
+    // Four trials of five windows; one that was too short at first has one more.
+    let trace = fs::read_to_string(&trace).expect("QEMU wrote its trace");
+    let edges = |level: &str| {
+        let of_line_1 = |line: &&str| line.contains("output 1") && line.trim_end().ends_with(level);
+        trace.lines().filter(of_line_1).count()
+    };
+    let (up, down) = (edges("to 1"), edges("to 0"));
+    println!("{up} rising and {down} falling edges");
+    assert!((20..=80).contains(&up) && down >= up, "{trace}");
+}
+
+/// The runner for `name` as a program of this machine's kernel, under QEMU's user mode and behind a
+/// pseudo-terminal. What it needs is in its store already: this machine's own runner took it in.
+fn benched_under_user_emulation(name: &str, emulator: &str) {
+    let board = scalebench_boards::load(name).unwrap();
+    let runner = scalebench::cross::build(&board).expect("the runner builds");
+    let dir = tempfile::tempdir().unwrap();
+    let command = format!(
+        "{emulator} {} --emulator {emulator}",
+        runner.stripped.display()
+    );
+    let store = dir.path().join("store");
+    puts_out_on_this_machine(dir.path(), &store);
+    // A speed that QEMU's user mode knows.
+    let mut run = scalebench(&["run", "--quiet", "--baud", "115200", "--windows", "5"]);
+    run.args(TRIALS)
+        .args(["--window-ms", "50", "--runner", &command, "--store"])
+        .arg(&store)
+        .arg("--output")
+        .arg(dir.path().join("run"));
+    let told = said(&mut run);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    results(dir.path());
+    is_what_this_machine_puts_out(dir.path());
+    // Marked on every surface.
+    assert!(told.out.contains("this board was emulated"), "{told:?}");
+    let report = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
+    assert!(report.contains("Emulated board.") && report.contains("(emulated)"));
+    let runs = |command: &str| {
+        let mut command = scalebench(&[command, "--runs"]);
+        said(command.arg(dir.path())).out
+    };
+    let exported = runs("export");
+    assert_eq!(exported.matches(",emulated,").count(), 4, "{exported}");
+    assert!(runs("list").contains("emulated"));
+    let run = dir.path().join("run");
+    let compared = said(
+        scalebench(&["compare"])
+            .arg(&run)
+            .arg(dir.path().join("here")),
+    );
+    assert_eq!(compared.code, Some(2), "{compared:?}");
+}
+
+#[test]
+#[ignore = "needs QEMU and a cross compiler: CI runs it"]
+fn the_runner_for_aarch64_puts_out_what_this_machine_does() {
+    benched_under_user_emulation("qemu-virt-aarch64", "qemu-aarch64");
+}
+
+#[test]
+#[ignore = "needs QEMU and a cross compiler: CI runs it"]
+fn the_runner_for_armv7_puts_out_what_this_machine_does() {
+    benched_under_user_emulation("qemu-virt-armv7", "qemu-arm");
 }
 
 #[test]
