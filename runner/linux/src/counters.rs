@@ -21,7 +21,7 @@ const EVENTS: [(Counter, u64); 3] = [
     (Counter::CacheMisses, 3),
 ];
 
-/// The counters that this kernel has for this thread: one, or why it is not there, for each of [`EVENTS`]. The first
+/// The counters that this kernel has for this thread: one, or why it is not there, for each of `EVENTS`. The first
 /// that is there leads the others, so that all are switched as one.
 #[derive(Debug)]
 pub struct Processor([Result<Event, String>; EVENTS.len()]);
