@@ -26,7 +26,7 @@ use scalebench_models::{
 };
 use sha2::{Digest, Sha256 as Hasher};
 use sizes::Size;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -427,9 +427,14 @@ fn origins(wishes: &Wishes, sizes: &[Size]) -> Vec<Origin> {
         let sha256 = Sha256(Hasher::digest(&size.content).into());
         origin("weights", &size.path, Some(sha256))
     });
-    let data = wishes.data.iter().chain(&wishes.labels);
+    let data: BTreeSet<&Path> = wishes
+        .data
+        .iter()
+        .chain(&wishes.labels)
+        .map(|source| source.path.as_path())
+        .collect();
     weights
-        .chain(data.map(|source| origin("data", &source.path, None)))
+        .chain(data.into_iter().map(|path| origin("data", path, None)))
         .collect()
 }
 
