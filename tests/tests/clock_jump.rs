@@ -79,9 +79,13 @@ fn a_window_in_which_the_clock_jumps_is_void_and_the_others_count() {
         .expect("the host starts");
     let mut host = Guarded(host);
     let capture = folder.join("capture.bin");
-    until(PATIENCE, "the first readings", || {
-        fs::metadata(&capture).is_ok_and(|file| file.len() > 4_000)
+    let length = || fs::metadata(&capture).map_or(0, |file| file.len());
+    let mut plan = 0; // the capture begins with it
+    until(PATIENCE, "the plan", || {
+        plan = length();
+        plan > 0
     });
+    until(PATIENCE, "the first readings", || length() > plan + 4_000);
     fs::write(at("jump"), "").unwrap();
     let mut status = None;
     until(PATIENCE, "the run's end", || {
