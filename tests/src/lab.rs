@@ -103,6 +103,20 @@ pub fn until(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until a run's capture holds so many bytes more than the plan that it begins with.
+///
+/// # Panics
+/// When that takes longer than `patience`.
+pub fn heard(capture: &Path, bytes: u64, patience: Duration) {
+    let length = || std::fs::metadata(capture).map_or(0, |file| file.len());
+    let mut plan = 0;
+    until(patience, "the plan", || {
+        plan = length();
+        plan > 0
+    });
+    until(patience, "the first readings", || length() > plan + bytes);
+}
+
 /// A virtual board of this process's own, with the real runner in a process of its own.
 ///
 /// # Panics

@@ -1,7 +1,7 @@
 //! A board whose clock jumps during a run.
 
 use scalebench::virtual_board::{Setup, VirtualBoard};
-use scalebench_tests::lab::{Guarded, program, said, scalebench, until};
+use scalebench_tests::lab::{Guarded, heard, program, said, scalebench, until};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -79,13 +79,7 @@ fn a_window_in_which_the_clock_jumps_is_void_and_the_others_count() {
         .expect("the host starts");
     let mut host = Guarded(host);
     let capture = folder.join("capture.bin");
-    let length = || fs::metadata(&capture).map_or(0, |file| file.len());
-    let mut plan = 0; // the capture begins with it
-    until(PATIENCE, "the plan", || {
-        plan = length();
-        plan > 0
-    });
-    until(PATIENCE, "the first readings", || length() > plan + 4_000);
+    heard(&capture, 4_000, PATIENCE);
     fs::write(at("jump"), "").unwrap();
     let mut status = None;
     until(PATIENCE, "the run's end", || {

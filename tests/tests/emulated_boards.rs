@@ -4,7 +4,7 @@ use scalebench::port::Port;
 use scalebench::receiver::{Delivery, Receiver};
 use scalebench_boards::Board;
 use scalebench_tests::emulator::Machine;
-use scalebench_tests::lab::{Guarded, said, scalebench, until};
+use scalebench_tests::lab::{Guarded, heard, said, scalebench, until};
 use scalebench_tests::mlperf::write_garments;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -377,9 +377,7 @@ fn a_board_that_its_watchdog_resets_during_a_run_is_benched_all_the_same() {
     let child = command.spawn().expect("the host starts");
     let mut child = Guarded(child);
     let capture = dir.path().join("run/capture.bin");
-    until(PATIENCE, "the first readings", || {
-        fs::metadata(&capture).is_ok_and(|file| file.len() > 8_000)
-    });
+    heard(&capture, 4_000, PATIENCE);
     machine.reset();
     let mut status = None;
     until(PATIENCE * 4, "the run's end", || {

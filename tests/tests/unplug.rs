@@ -1,7 +1,7 @@
 //! A serial port that vanishes during a run and comes back.
 
 use scalebench_tests::cable::Cable;
-use scalebench_tests::lab::{Guarded, board, scalebench, until};
+use scalebench_tests::lab::{Guarded, board, heard, scalebench};
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
@@ -41,9 +41,7 @@ fn an_unplugged_cable_is_waited_for_and_no_reading_is_lost_or_doubled() {
         .stderr(Stdio::piped());
     let mut host = Guarded(command.spawn().expect("the host starts"));
     let capture = folder.join("capture.bin");
-    until(Duration::from_secs(60), "the first readings", || {
-        fs::metadata(&capture).is_ok_and(|file| file.len() > 6_000)
-    });
+    heard(&capture, 3_000, Duration::from_secs(60));
     cable.plug(false);
     std::thread::sleep(Duration::from_secs(1));
     cable.plug(true);
