@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::manifest::{Build, FileRef, Manifest, Tolerance, Variant};
@@ -81,16 +82,21 @@ pub enum ManifestError {
 /// # Errors
 /// The first thing wrong, as one sentence with its line or field.
 pub fn parse_manifest(text: &str) -> Result<Manifest, ManifestError> {
-    if text.len() > MAX_MANIFEST {
-        return Err(ManifestError::TooLong { found: text.len() });
-    }
-    let manifest: Manifest = toml::from_str(text).map_err(|error| explain(text, &error))?;
+    let manifest = parsed(text)?;
     check(&manifest)?;
     Ok(manifest)
 }
 
+/// What a text of bounded length says, not checked yet.
+pub(crate) fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, ManifestError> {
+    if text.len() > MAX_MANIFEST {
+        return Err(ManifestError::TooLong { found: text.len() });
+    }
+    toml::from_str(text).map_err(|error| explain(text, &error))
+}
+
 /// Turn the TOML parser's error into ours.
-pub(crate) fn explain(text: &str, error: &toml::de::Error) -> ManifestError {
+fn explain(text: &str, error: &toml::de::Error) -> ManifestError {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let line = 1 + text.as_bytes()[..start]
         .iter()

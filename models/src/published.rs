@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::parse::{
-    MAX_MANIFEST, ManifestError, check_count, check_name, check_text, check_unique, explain, refuse,
+    ManifestError, check_count, check_name, check_text, check_unique, parsed, refuse,
 };
 use crate::vocabulary::{Metric, Precision, UseCase};
 
@@ -70,10 +70,7 @@ pub struct PublishedRow {
 /// # Errors
 /// The first thing wrong, as one sentence with its line or field.
 pub fn parse_published(text: &str) -> Result<Published, ManifestError> {
-    if text.len() > MAX_MANIFEST {
-        return Err(ManifestError::TooLong { found: text.len() });
-    }
-    let table: Published = toml::from_str(text).map_err(|error| explain(text, &error))?;
+    let table = parsed(text)?;
     check(&table)?;
     Ok(table)
 }
