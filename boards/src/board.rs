@@ -24,6 +24,9 @@ pub struct Board {
     /// Anything a reader should know.
     #[serde(default)]
     pub notes: String,
+    /// Parts of which a fact stands in no document that was read; the notes say which.
+    #[serde(default)]
+    pub unconfirmed: Vec<Part>,
     /// The serial line.
     pub serial: Serial,
     /// How the runner gets there.
@@ -61,6 +64,7 @@ impl Board {
             target: None,
             cpu_features: Vec::new(),
             notes: String::new(),
+            unconfirmed: Vec::new(),
             serial: Serial {
                 baud: 921_600,
                 host: None,

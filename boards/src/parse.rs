@@ -125,6 +125,19 @@ fn check(board: &Board) -> Result<(), ParseError> {
             ),
         );
     }
+    if let Some(part) = board
+        .unconfirmed
+        .iter()
+        .find(|&&part| board.notes.is_empty() || board.parts().all(|stated| stated != part))
+    {
+        return wrong(
+            "unconfirmed",
+            &format!(
+                "leave `{}` out, or state it and say in `notes` what no document tells",
+                part.word()
+            ),
+        );
+    }
     if board
         .serial
         .board
@@ -345,6 +358,21 @@ title = "made up for a test"
             error.to_string(),
             "field `source`: nothing vouches for `trigger`: name the document in a [[source]] that has it in \
              `what`, or leave it out"
+        );
+    }
+
+    #[test]
+    fn what_is_unconfirmed_is_stated_and_noted() {
+        let with =
+            |lines: &str| parse_board(&FULL.replace("\n[serial]", &format!("{lines}\n[serial]")));
+        let board = with("notes = \"which pin?\"\nunconfirmed = [\"trigger\"]\n").unwrap();
+        assert_eq!(board.unconfirmed, [crate::Part::Trigger]);
+        let error = with("unconfirmed = [\"trigger\"]\n")
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "field `unconfirmed`: leave `trigger` out, or state it and say in `notes` what no document tells"
         );
     }
 

@@ -82,7 +82,16 @@ pub(crate) fn image(args: &ImageArgs) -> Result<ExitCode> {
         units::bytes(bytes.len() as u64),
     ))?;
     out::line(next_step(&board, firmware.is_some()))?;
+    remark(&board)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a person should know before wiring the board.
+fn remark(board: &Board) -> Result<()> {
+    match &board.notes {
+        notes if notes.is_empty() => Ok(()),
+        notes => out::line(format!("note on {}: {notes}", board.title)),
+    }
 }
 
 pub(crate) fn deploy(args: &DeployArgs) -> Result<ExitCode> {
@@ -106,6 +115,7 @@ pub(crate) fn deploy(args: &DeployArgs) -> Result<ExitCode> {
         board.name,
         runner.elf.display(),
     ))?;
+    remark(&board)?;
     Ok(ExitCode::from(if running.wait()? { 0 } else { 3 }))
 }
 

@@ -18,6 +18,8 @@ struct BoardRow {
     target: Option<String>,
     baud: u32,
     rails: usize,
+    /// Parts of which a fact stands in no document that was read.
+    unconfirmed: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -38,6 +40,7 @@ pub(crate) fn boards(args: &JsonArgs) -> Result<ExitCode> {
                 target: board.target,
                 baud: board.serial.baud,
                 rails: board.rails.len(),
+                unconfirmed: board.unconfirmed.iter().map(|part| part.word()).collect(),
             })
             .collect(),
         serial_ports: port::found()
@@ -49,7 +52,15 @@ pub(crate) fn boards(args: &JsonArgs) -> Result<ExitCode> {
         out::bytes(&json(&list))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = plain(&["board", "what it is", "kind", "target", "baud", "rails"]);
+    let mut table = plain(&[
+        "board",
+        "what it is",
+        "kind",
+        "target",
+        "baud",
+        "rails",
+        "unconfirmed",
+    ]);
     for board in &list.boards {
         table.add_row([
             Cell::new(&board.name),
@@ -58,6 +69,7 @@ pub(crate) fn boards(args: &JsonArgs) -> Result<ExitCode> {
             Cell::new(board.target.as_deref().unwrap_or("this machine's")),
             right(board.baud),
             right(board.rails),
+            Cell::new(board.unconfirmed.join(", ")),
         ]);
     }
     out::line(&table)?;
