@@ -121,6 +121,25 @@ def fully_connected(rng):
         fusedActivationFunction=pick(rng, *ACTIVATIONS)), version=9)
 
 
+def rounding(rng):
+    """A dynamic-range layer whose activations lie on ties between two steps, or one float beside them."""
+    depth, units, rows = int(rng.integers(2, 40)), int(rng.integers(1, 20)), int(rng.integers(1, 5))
+    asymmetric = bool(rng.integers(2))
+    low = int(rng.integers(-255, 1)) if asymmetric else -127
+    high = low + 255 if asymmetric else 127  # a step of exactly one
+    ties = rng.integers(low, high, (rows, depth)).astype(np.float32) + np.float32(0.5)
+    near = np.nextafter(ties, rng.choice(np.float32([-np.inf, 0, np.inf]), ties.shape), dtype=np.float32)
+    data = np.where(rng.random(ties.shape) < 0.5, ties, near)
+    data[:, 0], data[:, 1] = low, high
+    for row in data:
+        rng.shuffle(row)
+    x = tensor(rng, "float32", data.shape, data=data)
+    w = weights(rng, "int8", (units, depth), units, 0)
+    y = linear_output(rng, x, w, depth)
+    return Operator("FULLY_CONNECTED", [x, w, None], [y], "FullyConnectedOptions", dict(
+        keepNumDims=False, asymmetricQuantizeInputs=asymmetric, fusedActivationFunction=0), version=9)
+
+
 def batch_matmul(rng):
     dtype = pick(rng, "int8", "int8", "int16", "float32")
     rows, depth, columns = rng.integers(1, 9, 3)
@@ -140,4 +159,4 @@ def batch_matmul(rng):
 
 
 GENERATORS = dict(conv=conv, depthwise=depthwise, transpose_conv=transpose_conv,
-                  fully_connected=fully_connected, batch_matmul=batch_matmul)
+                  fully_connected=fully_connected, rounding=rounding, batch_matmul=batch_matmul)

@@ -5,7 +5,10 @@
 //! are those of TFLite's hybrid kernels: `tensor_utils::SymmetricQuantizeFloats` and
 //! `AsymmetricQuantizeFloats` (tflite/kernels/internal/reference/portable_tensor_utils.cc),
 //! `MatrixBatchVectorMultiplyAccumulate` there, and `HybridConvPerChannel`
-//! (tflite/kernels/internal/reference/conv.h).
+//! (tflite/kernels/internal/reference/conv.h). Where the portable form of the quantisation and the one
+//! that TFLite runs on x86-64, also with its reference kernels (`NeonSymmetricQuantizeFloats` and
+//! `NeonAsymmetricQuantizeFloats` in optimized/neon_tensor_utils.cc), disagree, the latter is followed to
+//! the bit: it makes the golden vectors.
 
 use crate::conv;
 use crate::error::{Error, Operand, exactly, first_mut, product};
@@ -64,6 +67,25 @@ fn extremes(values: &[f32]) -> (f32, f32) {
         })
 }
 
+/// How many values the reference rounds at a time.
+const LANES: usize = 8;
+
+/// Counts the steps in each value and stores what `place` makes of them.
+///
+/// The reference rounds whole groups of values by adding a half and cutting the fraction off, by which
+/// the float next below a half goes up; the rest it rounds to nearest. Both take ties away from zero.
+fn steps(values: &[f32], inverse: f32, bytes: &mut [i8], place: impl Fn(i32) -> i32) {
+    let (whole, rest) = values.split_at(values.len() / LANES * LANES);
+    let (of_whole, of_rest) = bytes.split_at_mut(whole.len());
+    for (byte, &value) in of_whole.iter_mut().zip(whole) {
+        let ratio = value * inverse;
+        *byte = place((ratio + 0.5_f32.copysign(ratio)) as i32) as i8;
+    }
+    for (byte, &value) in of_rest.iter_mut().zip(rest) {
+        *byte = place(libm::roundf(value * inverse) as i32) as i8;
+    }
+}
+
 fn symmetric(values: &[f32], bytes: &mut [i8]) -> Quantised {
     let (min, max) = extremes(values);
     let range = min.abs().max(max.abs());
@@ -74,10 +96,7 @@ fn symmetric(values: &[f32], bytes: &mut [i8]) -> Quantised {
             zero: 0,
         };
     }
-    let inverse = 127.0 / range;
-    for (byte, &value) in bytes.iter_mut().zip(values) {
-        *byte = (libm::roundf(value * inverse) as i32).clamp(-127, 127) as i8;
-    }
+    steps(values, 127.0 / range, bytes, |step| step.clamp(-127, 127));
     Quantised {
         scale: range / 127.0,
         zero: 0,
@@ -88,7 +107,7 @@ fn asymmetric(values: &[f32], bytes: &mut [i8]) -> Quantised {
     const LEAST: f64 = -128.0;
     const GREATEST: f64 = 127.0;
     let (min, max) = extremes(values);
-    let (min, max) = (f64::from(min.min(0.0)), f64::from(max.max(0.0)));
+    let (min, max) = (min.min(0.0), max.max(0.0));
     if min == max {
         bytes.fill(0);
         return Quantised {
@@ -96,7 +115,9 @@ fn asymmetric(values: &[f32], bytes: &mut [i8]) -> Quantised {
             zero: 0,
         };
     }
-    let scale = (max - min) / (GREATEST - LEAST);
+    // The difference is a float's: the reference takes it before it goes on in double precision.
+    let scale = f64::from(max - min) / (GREATEST - LEAST);
+    let (min, max) = (f64::from(min), f64::from(max));
     let from_min = LEAST - min / scale;
     let from_max = GREATEST - max / scale;
     let error_of_min = LEAST.abs() + (min / scale).abs();
@@ -108,11 +129,9 @@ fn asymmetric(values: &[f32], bytes: &mut [i8]) -> Quantised {
     };
     let zero = libm::round(zero.clamp(LEAST, GREATEST)) as i32;
     let scale = scale as f32;
-    let inverse = 1.0 / scale;
-    for (byte, &value) in bytes.iter_mut().zip(values) {
-        let moved = libm::roundf(zero as f32 + value * inverse) as i32;
-        *byte = moved.clamp(-128, 127) as i8;
-    }
+    steps(values, 1.0 / scale, bytes, |step| {
+        step.saturating_add(zero).clamp(-128, 127)
+    });
     Quantised { scale, zero }
 }
 
@@ -392,7 +411,10 @@ impl Conv {
                     words,
                     by,
                     out,
-                    |word, scale| word * scale * by.scale,
+                    |word, scale| match self.scheme {
+                        Scheme::Symmetric => word * (by.scale * scale),
+                        Scheme::Asymmetric => word * scale * by.scale,
+                    },
                     self.clamp,
                 );
             }
