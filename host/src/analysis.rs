@@ -101,8 +101,10 @@ impl FamilyAnalysis {
         if let Some(knee) = &self.knee {
             said.push(format!("beyond {knee} more latency pays less (Kneedle)"));
         }
+        let open = self.variants.first().map(|one| one.unstated);
+        let operations = open.unwrap_or_default().operations();
         for fit in &self.fits {
-            said.extend(fit_sentences(fit));
+            said.extend(fit_sentences(fit, operations));
         }
         if let Some(ratio) = self.precisions.latency {
             said.push(format!(
@@ -115,15 +117,16 @@ impl FamilyAnalysis {
     }
 }
 
-fn fit_sentences(fit: &Fits) -> Vec<String> {
+fn fit_sentences(fit: &Fits, operations: &str) -> Vec<String> {
     let broken = |names: &[String]| match names {
         [] => String::new(),
-        names => format!("; {} breaks it", names.join(", ")),
+        [name] => format!("; {name} breaks it"),
+        names => format!("; {} break it", names.join(", ")),
     };
     let mut said = Vec::new();
     if let Some(law) = &fit.latency {
         said.push(format!(
-            "{}: latency grows as MACs^{}, R² {:.3}{}",
+            "{}: latency grows as {operations}^{}, R² {:.3}{}",
             fit.precision,
             estimate(law.exponent),
             law.r2,
@@ -132,7 +135,7 @@ fn fit_sentences(fit: &Fits) -> Vec<String> {
     }
     if let Some(curve) = &fit.error {
         said.push(format!(
-            "{}: what is left to improve falls as MACs^−{} towards {}{}",
+            "{}: what is left to improve falls as {operations}^−{} towards {}{}",
             fit.precision,
             estimate(curve.rate),
             estimate(curve.limit),

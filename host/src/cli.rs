@@ -800,7 +800,8 @@ pub(crate) struct ExportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Run folders, or tables of published figures (TOML, like those in models/published)
+    /// Run folders, tables of published figures (TOML), or names of those that ship in models/published: `study`,
+    /// `efficientnet-lite`
     #[arg(value_name = "DIR", required = true)]
     pub(crate) folders: Vec<PathBuf>,
     #[command(flatten)]

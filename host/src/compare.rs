@@ -245,6 +245,9 @@ fn label(one: &Measured) -> String {
 /// odd window makes a verdict. Same if the whole interval lies within it. So the noise of the windows
 /// widens what cannot be told, never what is called a change.
 fn latency(a: &Measured, b: &Measured, threshold: f64) -> Option<Judged> {
+    if a.unstated.time || b.unstated.time {
+        return None; // numbers without a unit, and without windows
+    }
     let logs = |one: &Measured| -> Vec<f64> { one.window_medians.iter().map(|v| v.ln()).collect() };
     let (before, after) = (logs(a), logs(b));
     let (from, to) = (a.cost(Cost::Latency)?, b.cost(Cost::Latency)?);

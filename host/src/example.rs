@@ -38,6 +38,7 @@ fn planned(trial: u32, variant: &str, precision: Precision, macs: u64) -> Planne
         dataset: Some(file('c', 65_536)),
         samples: 0,
         operators: Vec::new(),
+        unstated: Default::default(),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::outcomes::Labels;
 use crate::profile::{self, Operator};
+use crate::units;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use scalebench_models::{
@@ -105,6 +106,51 @@ pub struct Tolerance {
     pub relative: f32,
 }
 
+/// What a published table leaves open, and nobody may fill in: such figures are shown as they stand there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unstated {
+    /// The unit of its times: what is a latency in nanoseconds elsewhere is its bare number.
+    #[serde(default)]
+    pub time: bool,
+    /// Whether its operations count a multiply-accumulate once or twice: what are MACs elsewhere are its FLOPs.
+    #[serde(default)]
+    pub operations: bool,
+}
+
+impl Unstated {
+    /// Whether all is stated.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A latency, for people.
+    #[must_use]
+    pub fn shown_time(self, value: f64) -> String {
+        match self.time {
+            false => units::time(value),
+            true if value.abs() < 1.0 => format!("{value:.3} (unit not stated)"),
+            true => format!("{} (unit not stated)", units::three(value)),
+        }
+    }
+
+    /// What operations are called.
+    #[must_use]
+    pub fn operations(self) -> &'static str {
+        if self.operations { "FLOPs" } else { "MACs" }
+    }
+
+    /// A count of operations, for people; what it counts is said only where it is not MACs.
+    #[must_use]
+    pub fn shown_operations(self, count: u64) -> String {
+        match (count, self.operations) {
+            (0, _) => "–".to_owned(),
+            (count, false) => units::count(count),
+            (count, true) => format!("{} FLOPs", units::count(count)),
+        }
+    }
+}
+
 /// One variant in one precision, to be measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedTrial {
@@ -148,6 +194,9 @@ pub struct PlannedTrial {
     /// The model's operators in the order of its file, where they are to be timed one by one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<Operator>,
+    /// What the source of published figures leaves open; nothing of what is measured.
+    #[serde(default, skip_serializing_if = "Unstated::is_nothing")]
+    pub unstated: Unstated,
 }
 
 impl PlannedTrial {
@@ -514,6 +563,7 @@ fn planned(
         dataset: dataset.map(|entry| (&entry.artefact).into()),
         samples,
         operators: Vec::new(),
+        unstated: Unstated::default(),
     }
 }
 

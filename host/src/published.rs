@@ -2,14 +2,14 @@
 //!
 //! What was not published stays unknown: no spread, no percentiles, no memory, no outputs to check.
 
-use crate::plan::{self, File, Plan, PlannedTrial, Schedule, Thoroughness, Tolerance};
+use crate::plan::{self, File, Plan, PlannedTrial, Schedule, Thoroughness, Tolerance, Unstated};
 use crate::results::{Latency, QualityResult, RunResults, Status, TrialResult};
 use crate::stats;
 use crate::store::{Connection, Machine, RunFile, SCHEMA};
 use crate::text::escaped;
 use scalebench_models::{ManifestError, Metric, Published, PublishedRow, parse_published};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Why a table cannot be read.
@@ -50,6 +50,42 @@ pub struct Source {
 }
 
 impl Source {
+    /// Of tables; what they have in common is said once.
+    fn of(tables: &[Published]) -> Self {
+        let joined = |of: &dyn Fn(&Published) -> &str, between: &str| {
+            let mut all: Vec<&str> = tables
+                .iter()
+                .map(of)
+                .filter(|said| !said.is_empty())
+                .collect();
+            let mut seen = BTreeSet::new();
+            all.retain(|said| seen.insert(*said));
+            escaped(&all.join(between))
+        };
+        let notes = match tables {
+            [table] => escaped(&table.notes),
+            tables => {
+                let noted = tables.iter().filter(|table| !table.notes.is_empty());
+                let notes: Vec<String> = noted
+                    .map(|table| format!("{}: {}", table.name, escaped(&table.notes)))
+                    .collect();
+                notes.join(" ")
+            }
+        };
+        Self {
+            citation: joined(&|table| &table.citation, "; "),
+            source: joined(&|table| &table.source, " and "),
+            // Of several days the last.
+            read: tables
+                .iter()
+                .map(|table| escaped(&table.read))
+                .max()
+                .unwrap_or_default(),
+            machine: joined(&|table| &table.machine, " and "),
+            notes,
+        }
+    }
+
     /// The machine, or that there was none.
     #[must_use]
     pub fn on(&self) -> &str {
@@ -75,39 +111,54 @@ impl Source {
     }
 }
 
-/// Reads a table.
+/// Reads tables, a family each, as one run.
 ///
 /// # Errors
 /// [`PublishedError`], one sentence.
-pub fn read(path: &Path) -> Result<RunFile, PublishedError> {
+pub fn read(paths: &[PathBuf]) -> Result<RunFile, PublishedError> {
+    let tables: Vec<Published> = paths
+        .iter()
+        .map(|path| table(path))
+        .collect::<Result<_, _>>()?;
+    Ok(run(&tables))
+}
+
+fn table(path: &Path) -> Result<Published, PublishedError> {
     let text = std::fs::read_to_string(path).map_err(|source| PublishedError::Io {
         path: path.to_owned(),
         source,
     })?;
-    let table = parse_published(&text).map_err(|source| PublishedError::Table {
+    parse_published(&text).map_err(|source| PublishedError::Table {
         path: path.to_owned(),
         source,
-    })?;
-    Ok(run(&table))
+    })
 }
 
-/// The table as a run.
-fn run(table: &Published) -> RunFile {
-    let trials = (0..).zip(&table.rows);
-    let trials = trials.map(|(at, row)| planned(table, at, row)).collect();
+/// The tables as a run. Nothing in it is of the machine that takes them in: it is the same wherever that is done.
+fn run(tables: &[Published]) -> RunFile {
+    let rows = || {
+        tables
+            .iter()
+            .flat_map(|table| table.rows.iter().map(move |row| (table, row)))
+    };
+    let trials = (0..).zip(rows());
+    let trials = trials
+        .map(|(at, (table, row))| planned(table, at, row))
+        .collect();
     let results = RunResults {
         trials: (0..)
-            .zip(&table.rows)
-            .map(|(at, row)| result(table, at, row))
+            .zip(rows())
+            .map(|(at, (table, row))| result(table, at, row))
             .collect(),
         ..RunResults::default()
     };
+    let source = Source::of(tables);
     RunFile {
         schema: SCHEMA,
         scalebench: env!("CARGO_PKG_VERSION").to_owned(),
-        started: format!("{}T00:00:00Z", escaped(&table.read)),
+        started: format!("{}T00:00:00Z", source.read),
         complete: true,
-        host: Machine::here(),
+        host: Machine::default(),
         connection: Connection::default(),
         plan: Plan {
             schema: plan::SCHEMA,
@@ -129,13 +180,7 @@ fn run(table: &Published) -> RunFile {
         },
         results,
         mlperf_tiny: None,
-        published: Some(Source {
-            citation: escaped(&table.citation),
-            source: escaped(&table.source),
-            read: escaped(&table.read),
-            machine: escaped(&table.machine),
-            notes: escaped(&table.notes),
-        }),
+        published: Some(source),
         capture_sha256: None,
     }
 }
@@ -153,8 +198,8 @@ fn planned(table: &Published, trial: u32, row: &PublishedRow) -> PlannedTrial {
         variant: row.variant.clone(),
         precision: row.precision,
         coordinates: row.coordinates.clone(),
-        parameters: row.parameters,
-        macs: row.macs,
+        parameters: row.parameters.unwrap_or(0),
+        macs: row.macs.or(row.flops).unwrap_or(0),
         metric: table.metric,
         direction: table.metric.direction(),
         reference_quality: None,
@@ -169,6 +214,10 @@ fn planned(table: &Published, trial: u32, row: &PublishedRow) -> PlannedTrial {
         dataset: None,
         samples: row.samples.unwrap_or(0),
         operators: Vec::new(),
+        unstated: Unstated {
+            time: row.time.is_some(),
+            operations: row.flops.is_some(),
+        },
     }
 }
 
@@ -186,20 +235,18 @@ fn result(table: &Published, trial: u32, row: &PublishedRow) -> TrialResult {
         outputs_match: true,
         metrics: BTreeMap::from([(table.metric.word().to_owned(), value)]),
     });
-    let latency = row.latency_ms.map(|milliseconds| {
-        let median_ns = milliseconds * 1e6;
-        Latency {
-            median_ns,
-            low_ns: median_ns,
-            high_ns: median_ns,
-            mad_ns: 0.0,
-            p90: None,
-            p95: None,
-            p99: None,
-            samples: 1,
-            outliers: 0,
-            windows: 1,
-        }
+    let time = row.latency_ms.map(|milliseconds| milliseconds * 1e6);
+    let latency = time.or(row.time).map(|median_ns| Latency {
+        median_ns,
+        low_ns: median_ns,
+        high_ns: median_ns,
+        mad_ns: 0.0,
+        p90: None,
+        p95: None,
+        p99: None,
+        samples: 1,
+        outliers: 0,
+        windows: 1,
     });
     TrialResult {
         trial,
@@ -216,10 +263,11 @@ fn result(table: &Published, trial: u32, row: &PublishedRow) -> TrialResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scaling::Cost;
 
     fn shipped(name: &str) -> RunFile {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/published");
-        read(&root.join(name)).unwrap()
+        read(&[root.join(name)]).unwrap()
     }
 
     #[test]
@@ -229,7 +277,8 @@ mod tests {
         assert_eq!(file.plan.trials.len(), 10);
         let latency = file.results.trials[0].latency.unwrap();
         assert_eq!((latency.median_ns, latency.windows), (12e6, 1));
-        assert_eq!(crate::table::median(&latency), "12.0 ms");
+        let planned = &file.plan.trials[0];
+        assert_eq!(crate::table::median(planned, &latency), "12.0 ms");
         let said = crate::table::caveat(&file).unwrap();
         assert!(said.contains("not measured by scalebench"), "{said}");
         let page = crate::report::page(&file);
@@ -248,6 +297,80 @@ mod tests {
         assert!(crate::report::page(&file).contains("efficientnet"));
     }
 
+    fn study() -> RunFile {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        let tables = scalebench_models::shipped_tables(&root, "study").unwrap();
+        assert_eq!(tables.len(), 2);
+        read(&tables).unwrap()
+    }
+
+    #[test]
+    fn the_studys_tables_make_the_committed_report() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/study.html");
+        let page = crate::report::page(&study());
+        let committed = std::fs::read_to_string(&path).unwrap();
+        // Not assert_eq: nobody wants to read two pages in a terminal.
+        assert!(
+            page == committed,
+            "docs/study.html is not what `scalebench import study` writes: copy its report.html there"
+        );
+        assert!(page.len() < 400_000, "{} bytes", page.len());
+        // The machine that imported it says nothing of the figures.
+        let here = Machine::here();
+        assert!(!page.contains(&here.cpu) && !page.contains(&here.system));
+    }
+
+    #[test]
+    fn the_studys_figures_are_told_as_it_states_them() {
+        let file = study();
+        assert_eq!(file.plan.trials.len(), 26);
+        // Accuracies are whole shares of MRPC's test split.
+        for (planned, result) in file.plan.trials.iter().zip(&file.results.trials).take(20) {
+            let right = result.quality.as_ref().unwrap().value.unwrap() * 1725.0;
+            assert!((right - right.round()).abs() < 1e-3, "{}", planned.variant);
+        }
+        let analysis = crate::analysis::Analysis::of(&file);
+        let [bert, efficient] = analysis.families.as_slice() else {
+            panic!("{} families", analysis.families.len());
+        };
+        // The column `norm` of the study's file.
+        let published = [
+            0.069_776_714_513_556_62,
+            0.082_236_842_105_263_15,
+            0.160_361_842_105_263_1,
+        ];
+        for (one, norm) in efficient.variants.iter().zip(published) {
+            assert!((one.complexity - norm).abs() < 1e-12, "{}", one.variant);
+        }
+        assert_eq!(efficient.variants[5].complexity, 1.0);
+        assert_eq!(
+            efficient.front.len(),
+            6,
+            "each is better than the one below it"
+        );
+        let l2 = &bert.variants[0];
+        assert_eq!(
+            l2.shown(Cost::Latency).unwrap(),
+            "1.86 (unit not stated) latency"
+        );
+        assert_eq!(l2.shown(Cost::Macs).unwrap(), "10.4 M FLOPs");
+        assert!(bert.fits[0].latency.is_some() && efficient.fits[0].latency.is_some());
+        // Nothing of them reaches a column that has a unit.
+        let exported = crate::export::csv::csv(&[crate::export::Exported {
+            id: "study".to_owned(),
+            file,
+            readings: Vec::new(),
+        }]);
+        let header: Vec<&str> = exported.lines().next().unwrap().split(',').collect();
+        let first: Vec<&str> = exported.lines().nth(1).unwrap().split(',').collect();
+        let cell = |name: &str| first[header.iter().position(|one| *one == name).unwrap()];
+        assert_eq!((cell("median_ns"), cell("macs")), ("", ""));
+        assert_eq!(
+            (cell("unstated_time"), cell("unstated_flops")),
+            ("1.861904", "10401318")
+        );
+    }
+
     #[test]
     fn what_is_wrong_with_a_table_is_said_in_a_sentence() {
         let dir = tempfile::tempdir().unwrap();
@@ -259,7 +382,7 @@ mod tests {
         .unwrap();
         let told = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            read(&path).unwrap_err().to_string()
+            read(std::slice::from_ref(&path)).unwrap_err().to_string()
         };
         for (from, to, expected) in [
             ("quality = 0.751", "quality = 75.1", "fractions are 0 to 1"),

@@ -150,7 +150,7 @@ impl RunFile {
 }
 
 /// The machine the host ran on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Operating system and version.
     pub system: String,

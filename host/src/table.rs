@@ -4,7 +4,7 @@ use crate::fleet::Part;
 use crate::meter::Meter;
 use crate::plan::PlannedTrial;
 use crate::published::Source;
-use crate::results::{GovernorResult, Status, TrialResult};
+use crate::results::{GovernorResult, Latency, Status, TrialResult};
 use crate::store::RunFile;
 use crate::units;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -123,9 +123,9 @@ fn row(
         Cell::new(&planned.family),
         Cell::new(&planned.variant),
         Cell::new(planned.precision),
-        right(units::count(planned.parameters)),
-        right(units::count(planned.macs)),
-        right(units::bytes(planned.model.bytes)),
+        right(known(planned.parameters, units::count)),
+        right(planned.unstated.shown_operations(planned.macs)),
+        right(known(planned.model.bytes, units::bytes)),
     ];
     match trouble(result, refusals) {
         Some((text, color)) => row.push(Cell::new(text).fg(color)),
@@ -182,7 +182,7 @@ fn measured(planned: &PlannedTrial, result: &TrialResult) -> Vec<Cell> {
             let percentile = |p: Option<crate::stats::Percentile>| {
                 p.map_or_else(|| "not enough samples".to_owned(), |p| units::time(p.value))
             };
-            cells.push(right(median(latency)));
+            cells.push(right(median(planned, latency)));
             cells.push(right(percentile(latency.p90)));
             cells.push(right(percentile(latency.p99)));
         }
@@ -191,6 +191,15 @@ fn measured(planned: &PlannedTrial, result: &TrialResult) -> Vec<Cell> {
     cells.push(right(result.peak_bytes.map_or_else(none, units::bytes)));
     cells.push(right(energy(result)));
     cells
+}
+
+/// A count as `show` has it, or a dash for what nobody stated.
+#[must_use]
+pub(crate) fn known(count: u64, show: fn(u64) -> String) -> String {
+    match count {
+        0 => "–".to_owned(),
+        count => show(count),
+    }
 }
 
 /// Energy of an inference with its uncertainty and its tier, which is `none` where there is none.
@@ -255,9 +264,9 @@ pub fn processor(file: &RunFile) -> Vec<(&'static str, String)> {
 
 /// Median over windows with half the distance between the extremes of the windows, where there are several.
 #[must_use]
-pub fn median(latency: &crate::results::Latency) -> String {
+pub fn median(planned: &PlannedTrial, latency: &Latency) -> String {
     if latency.windows < 2 {
-        return units::time(latency.median_ns);
+        return planned.unstated.shown_time(latency.median_ns);
     }
     let spread =
         (latency.high_ns - latency.low_ns) / 2.0 / latency.median_ns.max(f64::MIN_POSITIVE);

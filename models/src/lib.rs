@@ -32,6 +32,6 @@ pub use manifest::{
     Sha256, Tolerance, Variant,
 };
 pub use parse::{ManifestError, is_name, parse_manifest};
-pub use published::{Published, PublishedRow, parse_published};
+pub use published::{Published, PublishedRow, parse_published, shipped_tables};
 pub use scalebench_wire::container;
 pub use vocabulary::{Answers, Direction, Metric, Precision, UseCase, Weights};

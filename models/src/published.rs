@@ -2,13 +2,17 @@
 //! spread. Laid beside measured families, they are marked as what they are everywhere.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::parse::{
-    ManifestError, check_count, check_name, check_text, check_unique, parsed, refuse,
+    ManifestError, check_count, check_name, check_text, check_unique, is_name, parsed, refuse,
 };
 use crate::vocabulary::{Metric, Precision, UseCase};
+
+/// Most entries that are looked at in a folder of tables.
+const MAX_TABLES: usize = 1_000;
 
 /// A published table: a TOML file, every field one key; a key that is not here is refused.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -53,16 +57,58 @@ pub struct PublishedRow {
     pub precision: Precision,
     /// Where it stands in each scaling dimension.
     pub coordinates: BTreeMap<String, f64>,
-    /// Weights and biases.
-    pub parameters: u64,
+    /// Weights and biases, where the authors say how many.
+    pub parameters: Option<u64>,
     /// Multiply-accumulates of one inference; half of what counts multiplications and additions apart.
-    pub macs: u64,
+    pub macs: Option<u64>,
+    /// What the authors call FLOPs of one inference, where it cannot be told whether a multiply-accumulate counts
+    /// once or twice.
+    pub flops: Option<u64>,
     /// Quality, in the table's metric; fractions, not percent.
     pub quality: Option<f64>,
     /// Samples that quality was measured on, where the authors say it.
     pub samples: Option<u32>,
     /// Milliseconds of one inference.
     pub latency_ms: Option<f64>,
+    /// The time as the authors give it, where they do not say in which unit, or of how many inferences.
+    pub time: Option<f64>,
+}
+
+impl PublishedRow {
+    /// Whether a time is given, in whatever unit.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        self.latency_ms.is_some() || self.time.is_some()
+    }
+}
+
+/// The tables below `root/published` that `name` names: the one of just that name or, if there is none, all whose
+/// names go on behind it with a dash (`study`: `study-bert` and `study-efficientnet`), by name. Empty of none.
+///
+/// # Errors
+/// The system's, when the folder cannot be read; a folder that does not exist holds no tables.
+pub fn shipped_tables(root: &Path, name: &str) -> std::io::Result<Vec<PathBuf>> {
+    let folder = root.join("published");
+    let exact = folder.join(format!("{name}.toml"));
+    let whole = is_name(name);
+    if whole && exact.is_file() {
+        return Ok(vec![exact]);
+    }
+    if !whole || !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let begins = format!("{name}-");
+    let mut tables = Vec::new();
+    for entry in std::fs::read_dir(&folder)?.take(MAX_TABLES) {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        let is_table = path.extension().is_some_and(|end| end == "toml");
+        if is_table && stem.is_some_and(|stem| stem.starts_with(&begins)) {
+            tables.push(path);
+        }
+    }
+    tables.sort();
+    Ok(tables)
 }
 
 /// Parse and check a table's text. Reads no file; equal text gives an equal answer.
@@ -96,7 +142,7 @@ fn check(table: &Published) -> Result<(), ManifestError> {
         .try_for_each(|name| check_name("dimensions", name))?;
     check_unique("dimensions", table.dimensions.iter().map(String::as_str))?;
     check_count("row", table.rows.len(), 1)?;
-    let timed = table.rows.iter().any(|row| row.latency_ms.is_some());
+    let timed = table.rows.iter().any(PublishedRow::is_timed);
     check_text("machine", &table.machine, timed)?;
     let mut seen = std::collections::BTreeSet::new();
     for row in &table.rows {
@@ -134,6 +180,35 @@ fn check_row(table: &Published, row: &PublishedRow) -> Result<(), ManifestError>
         return Err(refuse(
             place("latency_ms"),
             "is not a duration: give milliseconds above 0",
+        ));
+    }
+    if !row.time.is_none_or(positive) {
+        return Err(refuse(
+            place("time"),
+            "is not a duration: give a number above 0",
+        ));
+    }
+    // One axis for all sizes of a family.
+    let alike = |has: &dyn Fn(&PublishedRow) -> bool| {
+        let mut rows = table.rows.iter();
+        !rows.clone().any(has) || rows.all(has)
+    };
+    if row.latency_ms.is_some() && row.time.is_some() {
+        return Err(refuse(
+            place("time"),
+            "stands beside `latency_ms`: give the one whose unit is known",
+        ));
+    }
+    if row.time.is_some() && table.rows.iter().any(|other| other.latency_ms.is_some()) {
+        return Err(refuse(
+            place("time"),
+            "has no unit, while other rows have milliseconds: make two tables of them",
+        ));
+    }
+    if row.macs.is_some() == row.flops.is_some() || !alike(&|row| row.flops.is_some()) {
+        return Err(refuse(
+            place("macs"),
+            "operations are given once, and in all rows as one of `macs` and `flops`",
         ));
     }
     if row.coordinates.values().any(|value| !value.is_finite()) {

@@ -256,3 +256,23 @@ fn a_wrong_word_on_the_command_line() {
     assert_eq!(said.code, Some(2));
     assert!(said.err.contains("--baud"), "{said:?}");
 }
+
+#[test]
+fn published_tables_go_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let import = |name: &str| said(scalebench(&["import", name, "--runs"]).arg(dir.path()));
+    assert_sentence(
+        &import("nowhere"),
+        2,
+        &["no such folder", "`study`", "published"],
+    );
+    let study = import("study");
+    assert_eq!(study.code, Some(0), "{study:?}");
+    // The same bytes wherever it is done.
+    let page = |path: &Path| fs::read(path).unwrap();
+    let report = dir.path().join("published-study/report.html");
+    assert!(page(&report) == page(&root().join("docs/study.html")));
+    let mut pick = scalebench(&["pick", "published-study", "--max-latency=20ms", "--runs"]);
+    let picked = said(pick.arg(dir.path()));
+    assert_sentence(&picked, 2, &["--max-latency", "does not state the unit"]);
+}

@@ -10,8 +10,9 @@ use scalebench::catalogue::Catalogue;
 use scalebench::export::{Exported, csv, document, partitions};
 use scalebench::store::{RunFolder, StoreError, json};
 use scalebench::{published, report};
+use scalebench_models::shipped_tables;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
@@ -84,11 +85,8 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
 pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode> {
     let catalogue = Catalogue::open(&args.runs.runs)?;
     for from in &args.folders {
-        if from
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            let id = import_published(from, &args.runs.runs, &catalogue)?;
+        if let Some(tables) = tables(from)? {
+            let id = import_published(&tables, from, &args.runs.runs, &catalogue)?;
             out::line(format!("{} is kept as {id}", from.display()))?;
             continue;
         }
@@ -122,10 +120,48 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes in a published table. Its capture holds the plan and nothing else.
-fn import_published(from: &Path, runs: &Path, catalogue: &Catalogue) -> Result<String> {
-    let file = published::read(from)?;
-    let name = file.plan.trials.first().map_or("", |trial| &trial.family);
+/// The published tables that are meant: a file, or those that ship under a name; `None` of a folder.
+fn tables(from: &Path) -> Result<Option<Vec<PathBuf>>> {
+    if from
+        .extension()
+        .is_some_and(|extension| extension == "toml")
+    {
+        return Ok(Some(vec![from.to_owned()]));
+    }
+    if from.is_dir() && RunFolder::open(from).is_ok() {
+        return Ok(None);
+    }
+    let root = scalebench_models::root(None);
+    let found = from.to_str().map(|name| shipped_tables(&root, name));
+    let found = found.transpose().map_err(|source| StoreError::Io {
+        path: root.join("published"),
+        source,
+    })?;
+    match found {
+        Some(tables) if !tables.is_empty() => Ok(Some(tables)),
+        _ if from.is_dir() => Ok(None),
+        _ => Err(Wrong(format!(
+            "{}: no such folder, and no table of that name ships (`study` and `efficientnet-lite` do, in {})",
+            from.display(),
+            root.join("published").display()
+        ))
+        .into()),
+    }
+}
+
+/// Takes in published tables as one run. Its capture holds the plan and nothing else.
+fn import_published(
+    tables: &[PathBuf],
+    from: &Path,
+    runs: &Path,
+    catalogue: &Catalogue,
+) -> Result<String> {
+    let file = published::read(tables)?;
+    // Of a single table its family's name, of several the one they were asked for by.
+    let name = match tables {
+        [_] => file.plan.trials.first().map_or("", |trial| &trial.family),
+        _ => from.to_str().unwrap_or_default(),
+    };
     let id = format!("published-{name}");
     let to = RunFolder::create(&runs.join(&id))?;
     Writer::create(&to.capture(), &serde_json::to_vec(&file.plan)?).map_err(|source| {

@@ -46,6 +46,14 @@ pub(crate) fn pick(args: &PickArgs) -> Result<ExitCode> {
         ))
         .into());
     }
+    let nameless = |one: &Measured| one.unstated.time && wanted.contains(&one.family.as_str());
+    if args.max_latency.is_some() && all.iter().any(nameless) {
+        return Err(Wrong(
+            "--max-latency is a time, and the source of these figures does not state the unit of its own: leave it out"
+                .to_owned(),
+        )
+        .into());
+    }
     let costs = [
         (Cost::Latency, args.max_latency),
         (Cost::Memory, args.max_memory),
@@ -173,7 +181,10 @@ fn change(from: &Measured, to: &Measured) -> String {
     let times = from
         .cost(Cost::Latency)
         .zip(to.cost(Cost::Latency))
-        .map(|(from, to)| format!(", {} ({}×)", units::time(to), units::three(to / from)));
+        .map(|(at, beyond)| {
+            let time = to.shown_value(Cost::Latency, beyond);
+            format!(", {time} ({}×)", units::three(beyond / at))
+        });
     format!(
         "{by} {}{}",
         units::metric_name(from.metric),

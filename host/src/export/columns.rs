@@ -65,7 +65,7 @@ pub const TRIAL: &[Column] = &[
     whole("parameters", |row| {
         i64::try_from(row.planned.parameters).ok()
     }),
-    whole("macs", |row| i64::try_from(row.planned.macs).ok()),
+    whole("macs", |row| operations(row, false)),
     whole("model_bytes", |row| {
         i64::try_from(row.planned.model.bytes).ok()
     }),
@@ -118,7 +118,18 @@ pub const TRIAL: &[Column] = &[
     real("instructions", |row| row.result.counts?.instructions),
     real("cache_misses", |row| row.result.counts?.cache_misses),
     text("governor", |row| governor(row.file)),
+    real("unstated_time", |row| {
+        let latency = row.result.latency?;
+        row.planned.unstated.time.then_some(latency.median_ns)
+    }),
+    whole("unstated_flops", |row| operations(row, true)),
 ];
+
+/// Operations that are, or are not, known to be multiply-accumulates.
+fn operations(row: &Row<'_>, unstated: bool) -> Option<i64> {
+    let asked = row.planned.unstated.operations == unstated;
+    i64::try_from(row.planned.macs).ok().filter(|_| asked)
+}
 
 /// The governor that the plan asked for, where it was set.
 fn governor(file: &RunFile) -> Option<String> {
@@ -131,7 +142,7 @@ fn quality<'a>(row: &Row<'a>) -> Option<&'a QualityResult> {
 }
 
 fn latency(row: &Row<'_>) -> Option<Latency> {
-    row.result.latency
+    row.result.latency.filter(|_| !row.planned.unstated.time)
 }
 
 fn energy<'a>(row: &Row<'a>) -> Option<&'a Energy> {

@@ -28,7 +28,7 @@ fn csv_has_a_line_a_trial_and_says_nothing_it_does_not_know() {
     );
     // The lost trial has a status, and neither quality nor latency.
     let lost = lines.iter().find(|line| line.contains(",lost,")).unwrap();
-    assert!(lost.ends_with(&",".repeat(18)), "{lost}");
+    assert!(lost.ends_with(&",".repeat(20)), "{lost}");
 }
 
 #[test]

@@ -171,6 +171,7 @@ pub fn plan(
             }),
             samples: 0,
             operators: Vec::new(),
+            unstated: Default::default(),
         }],
     }
 }

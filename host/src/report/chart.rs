@@ -26,6 +26,10 @@ pub(crate) enum Axis {
     Count,
     /// Joules.
     Energy,
+    /// Times of which nobody stated the unit.
+    UnstatedTime,
+    /// Operations of which nobody stated what they count.
+    UnstatedCount,
 }
 
 impl Axis {
@@ -35,7 +39,8 @@ impl Axis {
                 .replace(".00 ", " ")
                 .replace(".0 ", " "),
             Self::Time => units::time(value).replace(".00 ", " ").replace(".0 ", " "),
-            Self::Count => units::count(value as u64)
+            Self::UnstatedTime => trimmed(value),
+            Self::Count | Self::UnstatedCount => units::count(value as u64)
                 .replace(".00 ", " ")
                 .replace(".0 ", " "),
         }
@@ -46,6 +51,8 @@ impl Axis {
             Self::Energy => "energy of an inference, logarithmic",
             Self::Time => "median latency, logarithmic",
             Self::Count => "multiply-accumulates of an inference, logarithmic",
+            Self::UnstatedTime => "time, its unit not stated in the source, logarithmic",
+            Self::UnstatedCount => "FLOPs as the source has them, logarithmic",
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Row;
 use super::scaling::gained;
 use crate::analysis::FamilyAnalysis;
-use crate::scaling::{Cost, steps::Step};
+use crate::scaling::steps::Step;
 use crate::stats::pareto;
 use crate::units;
 use maud::{Markup, html};
@@ -151,9 +151,9 @@ fn figures(row: &Row<'_>) -> Vec<String> {
     let (planned, result) = row;
     let energy = result.energy.as_ref();
     [
-        latency(row).map(units::time),
+        latency(row).map(|latency| planned.unstated.shown_time(latency)),
         crate::table::quality(planned, result),
-        Some(units::bytes(planned.model.bytes)),
+        (planned.model.bytes > 0).then(|| units::bytes(planned.model.bytes)),
         energy.map(|energy| format!("{} {}", units::energy(energy.gross_j.value), energy.tier)),
     ]
     .into_iter()
@@ -215,7 +215,7 @@ fn difference(ship: &Row<'_>, next: &Neighbour<'_>) -> String {
     let times = latency(next.row).unwrap_or_default() / latency(ship).unwrap_or(f64::INFINITY);
     format!(
         "{sign}{} ({}×)",
-        Cost::Latency.shown(next.step.added.value),
+        ship.0.unstated.shown_time(next.step.added.value),
         units::three(times)
     )
 }
@@ -242,14 +242,15 @@ fn beside(ship: &Row<'_>, next: &Neighbour<'_>) -> Markup {
         (_, true, false) => "Worse: the loss's 95 % interval lies above zero.",
         (_, false, false) => "May lose nothing: the difference is within its uncertainty.",
     };
-    let bytes = next.row.0.model.bytes as i64 - ship.0.model.bytes as i64;
+    let (from, to) = (ship.0.model.bytes, next.row.0.model.bytes);
+    let bytes = to as i64 - from as i64;
     let sign = if bytes < 0 { "−" } else { "+" };
     html! {
         p.name { (name(next.row)) }
         p.pair {
             span { (difference(ship, next)) }
             span { (buys(next)) }
-            span { (sign) (units::bytes(bytes.unsigned_abs())) }
+            @if from > 0 && to > 0 { span { (sign) (units::bytes(bytes.unsigned_abs())) } }
         }
         p.why { (why) }
     }
@@ -263,10 +264,13 @@ pub(crate) fn tip(row: &Row<'_>) -> String {
     lines.extend(
         result
             .latency
-            .map(|latency| format!("latency {}", crate::table::median(&latency))),
+            .map(|latency| format!("latency {}", crate::table::median(planned, &latency))),
     );
-    lines.push(format!("{} MACs", units::count(planned.macs)));
-    lines.push(format!("model {}", units::bytes(planned.model.bytes)));
+    let operations = planned.unstated.operations();
+    lines.push(format!("{} {operations}", units::count(planned.macs)));
+    if planned.model.bytes > 0 {
+        lines.push(format!("model {}", units::bytes(planned.model.bytes)));
+    }
     if result.energy.is_some() {
         lines.push(format!("energy {}", crate::table::energy(result)));
     }

@@ -1,6 +1,7 @@
 //! Where the figures come from, and how the line did.
 
 use super::Row;
+use crate::published::Source;
 use crate::store::RunFile;
 use crate::units;
 use maud::{Markup, html};
@@ -11,19 +12,18 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
     html! {
         section {
             h2 { "Where this comes from" }
-            div.columns {
-                (facts("Board", &board(file)))
-                (facts("Clock and harness", &clock(file)))
-                (facts("Line", &line(file)))
-                (facts("Power", &power(file)))
-                (facts("Processor", &crate::table::processor(file)))
-                (facts("Run", &run(file)))
-            }
-            details {
-                summary { "Files and their SHA-256" }
-                div.scroll tabindex="0" role="region" aria-label="Files and their SHA-256" { table { tbody { @for (name, sha256, bytes) in files(rows) {
-                    tr { th scope="row" { (name) } td.n { (units::bytes(bytes)) } td { code { (sha256) } } }
-                } } } }
+            @if let Some(source) = &file.published {
+                div.columns { (facts("Publication", &publication(file, source))) }
+            } @else {
+                div.columns {
+                    (facts("Board", &board(file)))
+                    (facts("Clock and harness", &clock(file)))
+                    (facts("Line", &line(file)))
+                    (facts("Power", &power(file)))
+                    (facts("Processor", &crate::table::processor(file)))
+                    (facts("Run", &run(file)))
+                }
+                (hashes(rows))
             }
             details {
                 summary { "How to read the figures" }
@@ -40,6 +40,29 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
             }
         }
     }
+}
+
+/// What was measured, by hash.
+fn hashes(rows: &[Row<'_>]) -> Markup {
+    html! {
+        details {
+            summary { "Files and their SHA-256" }
+            div.scroll tabindex="0" role="region" aria-label="Files and their SHA-256" { table { tbody { @for (name, sha256, bytes) in files(rows) {
+                tr { th scope="row" { (name) } td.n { (units::bytes(bytes)) } td { code { (sha256) } } }
+            } } } }
+        }
+    }
+}
+
+/// Of published figures: who published them, and where. The machine that took them in says nothing of them.
+fn publication(file: &RunFile, source: &Source) -> Facts {
+    vec![
+        ("by", source.citation.clone()),
+        ("read at", source.source.clone()),
+        ("read on", source.read.clone()),
+        ("measured on", source.on().to_owned()),
+        ("taken in by", format!("scalebench {}", file.scalebench)),
+    ]
 }
 
 type Facts = Vec<(&'static str, String)>;

@@ -2,9 +2,11 @@
 
 use super::Row;
 use super::choice::Choice;
+use crate::plan::PlannedTrial;
 use crate::results::{Status, TrialResult};
 use crate::stats::Percentile;
-use crate::{table, units};
+use crate::table::{self, known};
+use crate::units;
 use maud::{Markup, html};
 
 /// All figures of a family's variants.
@@ -22,6 +24,7 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
                     tr {
                         th { "variant" }
                         th { "precision" }
+                        th.n title="product of the scaling dimensions, as a share of the family's largest (Trihinas et al., Future Internet 16(12):468)" { "complexity" }
                         th.n title="weights and biases" { "params" }
                         th.n { "MACs" }
                         th.n { "model" }
@@ -42,7 +45,7 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
                 }
                 tbody {
                     @for (at, row) in rows.iter().enumerate() {
-                        (line(row, counted, choice.pareto.get(at) == Some(&true), choice.sensible == Some(at)))
+                        (line(row, complexity(row.0, rows), counted, choice.pareto.get(at) == Some(&true), choice.sensible == Some(at)))
                     }
                 }
             }
@@ -50,7 +53,13 @@ pub(crate) fn figures(rows: &[Row<'_>], choice: &Choice) -> Markup {
     }
 }
 
-fn line(row: &Row<'_>, counted: bool, unbeaten: bool, sensible: bool) -> Markup {
+fn line(
+    row: &Row<'_>,
+    complexity: Option<f64>,
+    counted: bool,
+    unbeaten: bool,
+    sensible: bool,
+) -> Markup {
     let (planned, result) = row;
     let time = |ns: Option<f64>| ns.map_or_else(none, units::time);
     html! {
@@ -58,16 +67,17 @@ fn line(row: &Row<'_>, counted: bool, unbeaten: bool, sensible: bool) -> Markup 
             data-trial=(planned.trial) data-family=(planned.family) data-precision=(planned.precision) {
             th scope="row" { (planned.variant) @if unbeaten { span.mark title="not beaten in latency and quality" { "◆" } } }
             td { (planned.precision) }
-            td.n { (units::count(planned.parameters)) }
-            td.n { (units::count(planned.macs)) }
-            td.n { (units::bytes(planned.model.bytes)) }
+            td.n { (complexity.map_or_else(none, |share| format!("{share:.3}"))) }
+            td.n { (known(planned.parameters, units::count)) }
+            td.n { (planned.unstated.shown_operations(planned.macs)) }
+            td.n { (known(planned.model.bytes, units::bytes)) }
             @if result.status == Status::Done {
                 td.n { (table::quality(planned, result).map_or_else(none, |text| without_name(&text))) }
                 td.n { (time(result.load_ns)) }
                 td.n { (time(result.cold_ns)) }
                 @match &result.latency {
                     Some(latency) => {
-                        td.n { strong { (table::median(latency)) } }
+                        td.n { strong { (table::median(planned, latency)) } }
                         td.n { (percentile(latency.p90)) }
                         td.n { (percentile(latency.p99)) }
                     }
@@ -85,6 +95,12 @@ fn line(row: &Row<'_>, counted: bool, unbeaten: bool, sensible: bool) -> Markup 
             td { (validity(row)) }
         }
     }
+}
+
+/// The complexity coordinate of a variant; nothing where it has no coordinates.
+fn complexity(planned: &PlannedTrial, rows: &[Row<'_>]) -> Option<f64> {
+    let all = rows.iter().map(|(planned, _)| *planned);
+    (!planned.coordinates.is_empty()).then(|| crate::scaling::complexity(planned, all))
 }
 
 fn counts_tip(result: &TrialResult) -> String {

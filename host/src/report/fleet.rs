@@ -3,7 +3,7 @@
 use crate::fleet::{Part, crowd};
 use crate::plan::PlannedTrial;
 use crate::results::TrialResult;
-use crate::{table, units};
+use crate::table;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -115,7 +115,7 @@ fn variant(variant: &Variant<'_>, parts: &[Part<'_>]) -> Markup {
             td { (planned.precision) }
             @for (at, part) in parts.iter().enumerate() {
                 @match variant.results.get(&at).and_then(|result| result.latency.as_ref()) {
-                    Some(latency) => td.n data-board=(part.name) title=(units::time(latency.median_ns)) { (table::median(latency)) },
+                    Some(latency) => td.n data-board=(part.name) title=(planned.unstated.shown_time(latency.median_ns)) { (table::median(planned, latency)) },
                     None => td.n.muted data-board=(part.name) { "–" },
                 }
             }

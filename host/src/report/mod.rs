@@ -119,7 +119,7 @@ fn body(file: &RunFile) -> Markup {
         @for family in family_names(&rows) {
             (section(&family, &rows, &analysis))
         }
-        (validity::validity(file))
+        @if file.published.is_none() { (validity::validity(file)) }
         (details::provenance(file, &rows))
     }
 }
@@ -158,11 +158,13 @@ fn header(file: &RunFile) -> Markup {
             p.brand { "scalebench" }
             h1 { "What each step up in size buys on " (machine(file)) }
             ul.chips {
-                li { (file.started.replace('T', " ").trim_end_matches('Z')) " UTC" }
-                @if file.published.is_none() {
+                @if let Some(source) = &file.published {
+                    li { "read " (source.read) }
+                } @else {
+                    li { (file.started.replace('T', " ").trim_end_matches('Z')) " UTC" }
                     li { "plan " (file.plan.plan.word()) ": " (schedule.windows) " × " (schedule.window_ms) " ms" }
                 }
-                li { (done) " of " (file.plan.trials.len()) " trials with latency" }
+                li { (done) " of " (file.plan.trials.len()) @if file.published.is_some() { " variants with a time" } @else { " trials with latency" } }
                 @if file.published.is_none() { li { "seed " (file.plan.seed) } }
                 @if !file.complete { li.warn { "incomplete" } }
             }

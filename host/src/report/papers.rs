@@ -24,11 +24,13 @@ fn cells((planned, result): &Row<'_>) -> [String; 9] {
     [
         planned.variant.clone(),
         planned.precision.word().to_owned(),
-        units::count(planned.parameters),
-        units::count(planned.macs),
-        units::bytes(planned.model.bytes),
+        table::known(planned.parameters, units::count),
+        planned.unstated.shown_operations(planned.macs),
+        table::known(planned.model.bytes, units::bytes),
         table::quality(planned, result).unwrap_or_else(none),
-        result.latency.as_ref().map_or_else(none, table::median),
+        result
+            .latency
+            .map_or_else(none, |latency| table::median(planned, &latency)),
         p99.map_or_else(none, |p99| units::time(p99.value)),
         result
             .energy

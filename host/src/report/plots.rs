@@ -31,18 +31,24 @@ pub(crate) fn plots<'a>(rows: &[Row<'a>], choice: &Choice) -> Vec<(&'static str,
         .filter_map(|row| Some(row.1.energy.as_ref()?.tier.as_str()))
         .collect();
     let plot = |title: String, axis, x: &Position<'_>| scatter(rows, choice, title, axis, x);
+    let times = if first.unstated.time {
+        Axis::UnstatedTime
+    } else {
+        Axis::Time
+    };
+    let (counts, operations) = if first.unstated.operations {
+        (Axis::UnstatedCount, "FLOPs")
+    } else {
+        (Axis::Count, "multiply-accumulates")
+    };
     let mut plots = vec![
         (
             "latency",
-            plot(format!("{metric} against latency"), Axis::Time, &latency),
+            plot(format!("{metric} against latency"), times, &latency),
         ),
         (
             "macs",
-            plot(
-                format!("{metric} against multiply-accumulates"),
-                Axis::Count,
-                &macs,
-            ),
+            plot(format!("{metric} against {operations}"), counts, &macs),
         ),
     ];
     if !tiers.is_empty() {

@@ -1,7 +1,7 @@
 //! What a family's figures say together: findings, and the price of each step up.
 
 use crate::analysis::FamilyAnalysis;
-use crate::scaling::{Cost, Figure};
+use crate::scaling::Figure;
 use crate::units;
 use maud::{Markup, html};
 use scalebench_models::Metric;
@@ -9,7 +9,9 @@ use scalebench_models::Metric;
 /// The analysis of a family; nothing where there is nothing to say.
 pub(crate) fn scaling(family: &FamilyAnalysis) -> Markup {
     let sentences = family.sentences();
-    let metric = family.variants.first().map(|one| one.metric);
+    let first = family.variants.first();
+    let metric = first.map(|one| one.metric);
+    let open = first.map(|one| one.unstated).unwrap_or_default();
     html! {
         @if !sentences.is_empty() {
             h3 { "What the figures say together" }
@@ -26,7 +28,7 @@ pub(crate) fn scaling(family: &FamilyAnalysis) -> Markup {
                                 th { "to" }
                                 th.n { (units::metric_name(metric)) " gained" }
                                 th.n { "latency added" }
-                                th.n { "gained per millisecond" }
+                                th.n { @if open.time { "gained per unit of time" } @else { "gained per millisecond" } }
                             }
                         }
                         tbody {
@@ -35,7 +37,7 @@ pub(crate) fn scaling(family: &FamilyAnalysis) -> Markup {
                                     th scope="row" { (step.from) }
                                     td { (step.to) }
                                     td.n { (gained(metric, step.gained)) }
-                                    td.n { (Cost::Latency.shown(step.added.value)) }
+                                    td.n { (open.shown_time(step.added.value)) }
                                     td.n { (gained(metric, step.rate)) }
                                 }
                             }

@@ -17,7 +17,7 @@ pub mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::plan::PlannedTrial;
+use crate::plan::{PlannedTrial, Unstated};
 use crate::results::{TrialResult, WindowResult};
 use crate::stats::{Interval, mean, pareto_set, t95, variance};
 use crate::store::RunFile;
@@ -153,6 +153,9 @@ pub struct Measured {
     pub instructions: Option<f64>,
     /// Medians of the windows that count, nanoseconds.
     pub window_medians: Vec<f64>,
+    /// What the source of published figures leaves open.
+    #[serde(default, skip_serializing_if = "Unstated::is_nothing")]
+    pub unstated: Unstated,
 }
 
 impl Measured {
@@ -177,11 +180,24 @@ impl Measured {
     /// One of its costs, for people; energy with what it is worth.
     #[must_use]
     pub fn shown(&self, cost: Cost) -> Option<String> {
-        let shown = format!("{} {}", cost.shown(self.cost(cost)?), cost.word());
+        let word = match cost {
+            Cost::Macs => self.unstated.operations(),
+            cost => cost.word(),
+        };
+        let shown = format!("{} {word}", self.shown_value(cost, self.cost(cost)?));
         Some(match (cost, &self.energy_tier) {
             (Cost::Energy, Some(tier)) => format!("{shown} ({tier})"),
             _ => shown,
         })
+    }
+
+    /// A value of one of its costs, for people.
+    #[must_use]
+    pub fn shown_value(&self, cost: Cost, value: f64) -> String {
+        match cost {
+            Cost::Latency => self.unstated.shown_time(value),
+            _ => cost.shown(value),
+        }
     }
 
     /// What is left to improve: one less the quality, or the error itself.
@@ -209,16 +225,22 @@ pub fn measured(file: &RunFile) -> Vec<Measured> {
     crate::table::ordered(file)
         .into_iter()
         .filter_map(|(planned, result)| {
-            let largest = file
-                .plan
-                .trials
-                .iter()
-                .filter(|other| other.family == planned.family)
-                .map(product)
-                .fold(0.0, f64::max);
-            one(planned, result, product(planned) / largest)
+            one(
+                planned,
+                result,
+                complexity(planned, file.plan.trials.iter()),
+            )
         })
         .collect()
+}
+
+/// The product of a variant's scaling dimensions, as a share of the largest of its family among `all`.
+pub(crate) fn complexity<'a>(
+    planned: &PlannedTrial,
+    all: impl Iterator<Item = &'a PlannedTrial>,
+) -> f64 {
+    let family = all.filter(|other| other.family == planned.family);
+    product(planned) / family.map(product).fold(0.0, f64::max)
 }
 
 fn product(planned: &PlannedTrial) -> f64 {
@@ -230,19 +252,19 @@ fn one(planned: &PlannedTrial, result: &TrialResult, complexity: f64) -> Option<
     let quality = result.quality.as_ref()?;
     let counted = result.windows.iter().filter(|window| window.void.is_none());
     let window_medians: Vec<f64> = counted.map(WindowResult::typical_ns).collect();
-    let mut costs: BTreeMap<Cost, Figure> = [
-        (
-            Cost::Latency,
-            Figure {
-                value: latency.median_ns,
-                interval: latency_interval(&window_medians),
-            },
-        ),
-        (Cost::Macs, Figure::exact(planned.macs as f64)),
-        (Cost::Parameters, Figure::exact(planned.parameters as f64)),
-        (Cost::Bytes, Figure::exact(planned.model.bytes as f64)),
-    ]
-    .into();
+    let figure = Figure {
+        value: latency.median_ns,
+        interval: latency_interval(&window_medians),
+    };
+    let mut costs = BTreeMap::from([(Cost::Latency, figure)]);
+    let counted = [
+        (Cost::Macs, planned.macs),
+        (Cost::Parameters, planned.parameters),
+        (Cost::Bytes, planned.model.bytes),
+    ];
+    // None is how a count is told that nobody stated.
+    let known = counted.into_iter().filter(|(_, count)| *count > 0);
+    costs.extend(known.map(|(cost, count)| (cost, Figure::exact(count as f64))));
     if let Some(bytes) = result.peak_bytes {
         // Pages come and go between runs: a single figure has no interval.
         let (value, interval) = (bytes as f64, None);
@@ -276,6 +298,7 @@ fn one(planned: &PlannedTrial, result: &TrialResult, complexity: f64) -> Option<
         energy_tier: result.energy.as_ref().map(|energy| energy.tier.clone()),
         instructions: result.counts.and_then(|counts| counts.instructions),
         window_medians,
+        unstated: planned.unstated,
     })
 }
 

@@ -85,6 +85,9 @@ pub fn same<'a>(one: &Measured, others: &'a [Measured]) -> Option<&'a Measured> 
 }
 
 fn pair(name: String, a: &Measured, b: &Measured) -> Option<Pair> {
+    if a.unstated.time != b.unstated.time {
+        return None; // not the same unit
+    }
     let (first, second) = (a.cost(Cost::Latency)?, b.cost(Cost::Latency)?);
     let logs = |one: &Measured| -> Vec<f64> { one.window_medians.iter().map(|v| v.ln()).collect() };
     let interval = welch(&logs(a), &logs(b)).map(|difference| Interval {

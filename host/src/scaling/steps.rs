@@ -15,7 +15,7 @@ pub struct Step {
     pub gained: Figure,
     /// Cost added, in the cost's own unit.
     pub added: Figure,
-    /// Quality per added unit of [`Cost::price_unit`].
+    /// Quality per added unit of [`Cost::price_unit`]; of a latency whose unit nobody stated, per one of those.
     pub rate: Figure,
 }
 
@@ -33,12 +33,16 @@ pub fn steps(variants: &[&Measured], cost: Cost) -> Vec<Step> {
             let gained = difference(small.quality, large.quality, large.good() - small.good());
             let (from, to) = (*small.costs.get(&cost)?, *large.costs.get(&cost)?);
             let added = difference(from, to, to.value - from.value);
+            let unit = match cost {
+                Cost::Latency if small.unstated.time => 1.0,
+                cost => cost.price_unit().1,
+            };
             Some(Step {
                 from: small.name(),
                 to: large.name(),
                 gained,
                 added,
-                rate: ratio(gained, added, cost.price_unit().1),
+                rate: ratio(gained, added, unit),
             })
         })
         .collect()

@@ -59,6 +59,7 @@ pub(crate) fn variant(name: &str, ms: f64, top1: f64, noise: f64, random: &mut N
         energy_tier: None,
         instructions: None,
         window_medians,
+        unstated: Default::default(),
     }
 }
 
