@@ -14,13 +14,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np  # noqa: E402
 
 import containers  # noqa: E402
+import perturbation  # noqa: E402
 import reference  # noqa: E402
 
 
 PRECISIONS = {"float32", "int8", "dynamic"}
-# Dynamic range quantises activations as it goes: where a float differs in its last digit a rounding may fall the other
-# way, and an activation moves by a whole step.
-DYNAMIC = {"absolute": 5e-3, "relative": 2e-2}
 
 
 def sha256(data):
@@ -98,7 +96,7 @@ def build(files, name, content, golden, dataset, tolerance, keys):
     """Write one precision of one variant; returns its manifest table, its quality and how far fast kernels are off.
 
     `golden` holds the stored samples of the golden vectors, one array an input. Without `keys` no quality is
-    measured: the weights are seeded.
+    measured: the weights are seeded. `tolerance` is that of float32: int8 has none, and that of dynamic range is measured.
     """
     precision, model = name[1], reference.Model(content)
     stem = f"{name[0]}.{precision}"
@@ -108,12 +106,16 @@ def build(files, name, content, golden, dataset, tolerance, keys):
         tensors = model.tensors(sample, maps)
         vectors.append((tensors, model.run(tensors)))
     quality = reference.quality(model, dataset) if keys else {}
+    if precision == "int8":
+        tolerance = {"steps": 0}
+    elif precision == "dynamic":
+        tolerance = perturbation.tolerance(content, vectors)
     lines = [
         f"[variant.{precision}]",
         "model = " + files.put(f"weights/{stem}.tflite", content),
         "golden = " + files.put(f"golden/{stem}.sbgv", containers.write_golden(vectors)),
         f"vectors = {len(vectors)}",
-        "tolerance = " + table({"int8": {"steps": 0}, "dynamic": DYNAMIC}.get(precision, tolerance)),
+        "tolerance = " + table(tolerance),
     ]
     if keys:
         lines.append("quality = " + table({k: round(quality[k], 6) for k in keys}))

@@ -38,11 +38,13 @@ fn pairs() -> Vec<(PathBuf, PathBuf)> {
     pairs
 }
 
-/// How far floats may be apart, relative to the greatest of the tensor: a dynamic-range layer rounds its
-/// activations, so that the last bit of one may become a step of the next.
+/// How far floats may be apart, relative to the greatest of the tensor. Dynamic-range layers round activations, so
+/// that the last place of a float may become a step: what that comes to is measured for each file by
+/// `models/recipe/perturbation.py` and stated in its manifest, for shipped ones at most this. A folder has no manifest:
+/// of its files this is a warning to look at theirs.
 fn tolerance(file: &Path) -> f32 {
     let dynamic = file.to_str().is_some_and(|name| name.contains(".dynamic."));
-    if dynamic { 2e-2 } else { 1e-4 }
+    if dynamic { 4e-4 } else { 1e-4 }
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
