@@ -19,10 +19,12 @@ pub enum BoardError {
         source: io::Error,
     },
     /// There is no such board.
-    #[error("there is no board `{name}`: known are {known}; a new one is a new file in {}", root.display())]
+    #[error("there is no board `{name}`: did you mean `{nearest}`? Known are {known}; a new one is a new file in {}", root.display())]
     Unknown {
         /// The name asked for.
         name: String,
+        /// The one most like it.
+        nearest: String,
         /// The names there are.
         known: String,
         /// The folder of boards.
@@ -108,8 +110,12 @@ fn path(name: &str) -> Result<PathBuf, BoardError> {
     if known.iter().any(|known| known == name) {
         return Ok(root.join(format!("{name}.toml")));
     }
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
     Err(BoardError::Unknown {
         name: name.escape_default().to_string(),
+        nearest: nearest.cloned().unwrap_or_default(),
         known: known.join(", "),
         root,
     })
@@ -189,8 +195,9 @@ mod tests {
     fn an_unknown_board_is_named_with_those_there_are() {
         let error = load("lokal").unwrap_err().to_string();
         assert!(
-            error.starts_with("there is no board `lokal`: known are beaglebone-black, ")
-                && error.contains(" local, ")
+            error.starts_with(
+                "there is no board `lokal`: did you mean `local`? Known are beaglebone-black, "
+            ) && error.contains(" local, ")
                 && error.contains("a new one is a new file in"),
             "{error}"
         );

@@ -97,10 +97,12 @@ pub fn build(board: &Board) -> Result<Runner, CrossError> {
             board: board.name.clone(),
         })?;
     let source = source()?;
+    let compiler = toolchain(triple)?;
+    linker(triple)?;
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| source.join("target"), PathBuf::from);
     let mut cargo = Command::new("cargo");
-    if let Some(toolchain) = toolchain(triple)? {
+    if let Some(toolchain) = compiler {
         cargo.arg(format!("+{toolchain}"));
     }
     cargo
@@ -129,12 +131,7 @@ pub fn build(board: &Board) -> Result<Runner, CrossError> {
 /// # Errors
 /// [`CrossError`].
 pub fn strip(elf: &Path, triple: &str) -> Result<Runner, CrossError> {
-    let (_, prefix) = TRIPLES
-        .iter()
-        .find(|(known, _)| *known == triple)
-        .ok_or_else(|| CrossError::Triple {
-            triple: triple.to_owned(),
-        })?;
+    let prefix = prefix(triple)?;
     let stripped = elf.with_extension("stripped");
     let tool = format!("{prefix}objcopy");
     run(
@@ -148,6 +145,44 @@ pub fn strip(elf: &Path, triple: &str) -> Result<Runner, CrossError> {
         elf: elf.to_owned(),
         stripped,
     })
+}
+
+/// How the names of the triple's tools begin.
+fn prefix(triple: &str) -> Result<&'static str, CrossError> {
+    TRIPLES
+        .iter()
+        .find(|(known, _)| *known == triple)
+        .map(|(_, prefix)| *prefix)
+        .ok_or_else(|| CrossError::Triple {
+            triple: triple.to_owned(),
+        })
+}
+
+/// Asks for the linker, which cargo would miss only after everything is compiled.
+fn linker(triple: &str) -> Result<(), CrossError> {
+    let prefix = prefix(triple)?;
+    let tool = match prefix {
+        "" => "cc".to_owned(),
+        prefix => format!("{prefix}gcc"),
+    };
+    run(
+        Command::new(&tool).arg("--version").stdout(Stdio::null()),
+        &tool,
+    )
+}
+
+/// The Debian package that a tool comes with.
+fn package(tool: &str) -> String {
+    let of = |kind: &str, prefix: &str| match prefix.trim_end_matches('-') {
+        "" => kind.to_owned(),
+        machine => format!("{kind}-{machine}"),
+    };
+    match (tool.strip_suffix("objcopy"), tool.strip_suffix("gcc")) {
+        (Some(prefix), _) => of("binutils", prefix),
+        (_, Some(prefix)) => of("gcc", prefix),
+        _ if tool == "cc" => "gcc".to_owned(),
+        _ => "rustup".to_owned(),
+    }
 }
 
 /// The toolchain to name to cargo; `None` for the one it takes by itself.
@@ -189,13 +224,7 @@ fn source() -> Result<PathBuf, CrossError> {
 fn run(command: &mut Command, tool: &str) -> Result<(), CrossError> {
     let status = command.status().map_err(|source| CrossError::Tool {
         tool: tool.to_owned(),
-        package: tool.strip_suffix("objcopy").map_or_else(
-            || "rustup".to_owned(),
-            |prefix| match prefix.trim_end_matches('-') {
-                "" => "binutils".to_owned(),
-                prefix => format!("binutils-{prefix}"),
-            },
-        ),
+        package: package(tool),
         source,
     })?;
     if status.success() {
@@ -217,6 +246,30 @@ mod tests {
         assert_eq!(
             build(&board).unwrap_err().to_string(),
             "board `serial` names no target: it is this machine's own, and its runner is part of scalebench"
+        );
+    }
+
+    #[test]
+    fn a_tool_that_is_missing_is_named_with_its_package() {
+        for (tool, package) in [
+            ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+            (
+                "arm-linux-gnueabihf-objcopy",
+                "binutils-arm-linux-gnueabihf",
+            ),
+            ("objcopy", "binutils"),
+            ("cargo", "rustup"),
+        ] {
+            assert_eq!(super::package(tool), package);
+        }
+        let error = run(
+            &mut Command::new("/nowhere/arm-linux-gnueabihf-gcc"),
+            "arm-linux-gnueabihf-gcc",
+        );
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.ends_with("install it (Debian: gcc-arm-linux-gnueabihf)"),
+            "{error}"
         );
     }
 

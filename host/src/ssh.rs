@@ -80,6 +80,14 @@ impl Host {
         })
     }
 
+    /// Whether the board is there and lets one in.
+    ///
+    /// # Errors
+    /// [`SshError::Failed`], [`SshError::Start`].
+    pub fn reach(&self) -> Result<(), SshError> {
+        self.run("reaching it", "true", &[]).map(drop)
+    }
+
     /// Runs `script` in the board's shell with `input`, and gives what it printed.
     fn run(&self, doing: &'static str, script: &str, input: &[u8]) -> Result<String, SshError> {
         let mut child = Command::new(&self.program)

@@ -81,7 +81,7 @@ pub(crate) fn image(args: &ImageArgs) -> Result<ExitCode> {
         names.join(", "),
         units::bytes(bytes.len() as u64),
     ))?;
-    out::line(next_step(&board, firmware.is_some()))?;
+    out::line(next_step(&board, &args.output, firmware.is_some()))?;
     remark(&board)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -96,8 +96,12 @@ fn remark(board: &Board) -> Result<()> {
 
 pub(crate) fn deploy(args: &DeployArgs) -> Result<ExitCode> {
     let board = scalebench_boards::load(&args.board)?;
-    let runner = runner(args.runner.as_deref(), &board)?;
     let host = Host::new(&args.ssh)?;
+    if board.target.is_some() {
+        // Before the minutes that a build may take.
+        host.reach()?;
+    }
+    let runner = runner(args.runner.as_deref(), &board)?;
     let deployment = Deployment::copy(
         &host,
         &read(&runner.stripped)?,
@@ -156,16 +160,17 @@ fn artefacts(args: &ImageArgs, board: &Board) -> Result<BTreeMap<String, Vec<u8>
     Ok(artefacts)
 }
 
-fn next_step(board: &Board, is_firmware: bool) -> String {
-    let command = match (board.kind, is_firmware) {
-        (_, true) => "scalebench mlperf-tiny --data DIR".to_owned(),
-        (Kind::Emulated, false) => "scalebench run".to_owned(),
-        (_, false) => format!("scalebench run --board {}", board.name),
+fn next_step(board: &Board, folder: &Path, is_firmware: bool) -> String {
+    let command = if is_firmware {
+        "scalebench mlperf-tiny --data DIR".to_owned()
+    } else {
+        format!("scalebench run --board {}", board.name)
     };
     match board.kind {
-        Kind::Emulated => {
-            format!("start QEMU as qemu.args says, then `{command} --port` the terminal it names")
-        }
+        Kind::Emulated => format!(
+            "start it with `sh {}/qemu.sh KERNEL`, then `{command} --port` the terminal it names",
+            folder.display()
+        ),
         _ => format!(
             "copy them to the boot partition beside the board's own kernel, plug the cable in, then `{command} --port /dev/ttyUSB0`"
         ),

@@ -244,7 +244,10 @@ fn tell(
     if args.json {
         return results(&parts);
     }
-    table_of(&parts)?;
+    // Of boards that nobody reached there is no more to say than why.
+    if parts.iter().any(|part| part.file.results.board.is_some()) {
+        table_of(&parts)?;
+    }
     out::line(format!("report: {}", fleet.report().display()))
 }
 
