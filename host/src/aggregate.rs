@@ -17,12 +17,14 @@ use scalebench_models::Metric;
 use scalebench_wire::batch::{Predictor, Rows};
 use scalebench_wire::frame::Kind;
 use scalebench_wire::link::LinkStats;
-use scalebench_wire::message::{BoardInfo, Counter, Event, Failure, Metrics, Quality};
+use scalebench_wire::message::{BoardInfo, Counter, Event, Failure, Found, Metrics, Quality};
 use std::collections::BTreeMap;
 
 const MOST_PRINTED: usize = 100;
 /// No evaluation set of ours has more outcomes than this.
 const MOST_OUTCOMES: usize = 16 << 20;
+/// No evaluation set whose labels a plan carries has more pictures.
+const MOST_PICTURES: usize = 1 << 16;
 /// No window of ours has more readings than this.
 const MOST_READINGS: usize = 16 << 20;
 
@@ -59,6 +61,8 @@ struct UnderWay {
     activation_bytes: u64,
     outcomes: Vec<i64>,
     outcomes_crc: u32,
+    /// What was found in each picture, in their order.
+    found: Vec<Found>,
     quality: Option<Quality>,
     power: PowerLog,
 }
@@ -290,6 +294,13 @@ impl Aggregate {
             Event::Rail(rail) => self.under_way.as_mut()?.power.rail(rail),
             Event::Accuracy(accuracy) => self.under_way.as_mut()?.power.accuracy(accuracy)?,
             Event::Power(power) => self.under_way.as_mut()?.power.end(power),
+            Event::Found(found) => {
+                let now = self.under_way.as_mut()?;
+                if found.sample as usize != now.found.len() || now.found.len() >= MOST_PICTURES {
+                    return None;
+                }
+                now.found.push(found);
+            }
             Event::Quality(quality) => self.under_way.as_mut()?.quality = Some(quality),
             Event::Profiled { inferences } => {
                 self.under_way.as_mut()?.result.profile = Some(Profile {
@@ -414,7 +425,7 @@ fn finished(
         value: metrics(&quality.metrics)
             .get(planned.metric.word())
             .copied(),
-        interval: interval(planned.metric, &quality, labels, &now.outcomes),
+        interval: interval(planned.metric, &quality, labels, &now.outcomes, &now.found),
         samples,
         outcomes: now.outcomes.len() as u32,
         outcomes_crc: now.outcomes_crc,
@@ -554,10 +565,11 @@ fn interval(
     quality: &Quality,
     labels: Option<&Labels>,
     outcomes: &[i64],
+    found: &[Found],
 ) -> Option<stats::Interval> {
     let told = || metrics(&quality.metrics).get(metric.word()).copied();
     if let Some(labels) = labels.filter(|_| outcomes.len() == quality.samples as usize) {
-        let drawn = told().and_then(|told| labels.interval(metric, told, outcomes));
+        let drawn = told().and_then(|told| labels.interval(metric, told, outcomes, found));
         if drawn.is_some() {
             return drawn;
         }

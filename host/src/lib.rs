@@ -25,6 +25,7 @@
 pub mod adding;
 pub mod aggregate;
 pub mod analysis;
+mod average_precision;
 pub mod cable;
 pub mod capture;
 pub mod catalogue;

@@ -1,14 +1,15 @@
 //! How sure quality figures are that are no shares: by the bootstrap over the samples, from each sample's label and
 //! what the board answered to it.
 //!
-//! Boards send an outcome a sample: the class they name, or the value they predict. Of detection it is a hash of the
-//! boxes, which says that two boards agree and nothing about the boxes: there is no interval of a mean average
-//! precision here.
+//! Boards send an outcome a sample: the class they name, or the value they predict. Of detection that is a hash of the
+//! boxes, by which boards are compared; what a mean average precision needs of the boxes they tell besides.
 
+use crate::average_precision::Pictures;
 use crate::stats::Interval;
 use crate::stats::bootstrap::bca_sums;
 use scalebench_models::Metric;
-use scalebench_models::container::{Dataset, Label, LabelKind, value};
+use scalebench_models::container::{Dataset, Label, LabelKind, boxes, value};
+use scalebench_wire::message::Found;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,11 +30,12 @@ pub enum Labels {
     Classes(Vec<u16>),
     /// A value a sample, in natural units.
     Values(Vec<f32>),
+    /// The class of each labelled box of a picture.
+    Boxes(Vec<Vec<u16>>),
 }
 
 impl Labels {
-    /// The labels of a dataset's file; `None` where they are neither classes nor single values, or too many for a
-    /// plan.
+    /// The labels of a dataset's file; `None` where they are several values a sample, or too many for a plan.
     #[must_use]
     pub fn of(file: &[u8]) -> Option<Self> {
         let dataset = Dataset::parse(file).ok()?;
@@ -56,21 +58,40 @@ impl Labels {
                 };
                 samples.map(single).collect::<Option<_>>().map(Self::Values)
             }
+            LabelKind::Boxes { .. } => {
+                let classes = |sample| match dataset.label(sample)? {
+                    Label::Boxes(slots) => Some(boxes(slots).map(|label| label.class).collect()),
+                    _ => None,
+                };
+                samples.map(classes).collect::<Option<_>>().map(Self::Boxes)
+            }
             _ => None,
         }
     }
 
-    /// The 95 % interval of `metric`, which the board says is `told`, from the `outcomes` of the first samples.
+    /// The 95 % interval of `metric`, which the board says is `told`, from the `outcomes` of the first samples and what
+    /// was `found` in them.
     ///
     /// `None` where labels and outcomes do not give that figure, so that there is none rather than a wrong one.
     #[must_use]
-    pub fn interval(&self, metric: Metric, told: f64, outcomes: &[i64]) -> Option<Interval> {
+    pub fn interval(
+        &self,
+        metric: Metric,
+        told: f64,
+        outcomes: &[i64],
+        found: &[Found],
+    ) -> Option<Interval> {
         let (found, interval) = match (self, metric) {
             (Self::Classes(labels), Metric::MacroF1) => {
                 macro_f1(labels.get(..outcomes.len())?, outcomes)?
             }
             (Self::Values(labels), Metric::R2 | Metric::Rmse | Metric::Mae | Metric::Mse) => {
                 errors(metric, labels.get(..outcomes.len())?, outcomes)?
+            }
+            (Self::Boxes(labels), Metric::Map50 | Metric::Map50To95) => {
+                let steps = if metric == Metric::Map50 { 0..1 } else { 0..10 };
+                Pictures::new(labels.get(..outcomes.len())?, found)?
+                    .interval(steps, RESAMPLES, SEED)
             }
             _ => return None,
         };
@@ -195,14 +216,14 @@ mod tests {
         let variance = squares.map(|square| (square - mse).powi(2)).sum::<f64>() / 3_999.0;
         let half = 1.96 * (variance / 4_000.0).sqrt();
         let labels = Labels::Values(labels);
-        let found = labels.interval(Metric::Mse, mse, &outcomes).unwrap();
+        let found = labels.interval(Metric::Mse, mse, &outcomes, &[]).unwrap();
         assert!(
             (found.half() / half - 1.0).abs() < 0.08,
             "{found:?} ± {half}"
         );
         assert!(found.holds(mse));
         let root = labels
-            .interval(Metric::Rmse, mse.sqrt(), &outcomes)
+            .interval(Metric::Rmse, mse.sqrt(), &outcomes, &[])
             .unwrap();
         assert!((root.low - found.low.sqrt()).abs() < 1e-3, "{root:?}");
     }
@@ -220,7 +241,7 @@ mod tests {
             }
             let labels = Labels::Values(labels);
             let (found, _) = errors(Metric::R2, labels.values(), &outcomes).unwrap();
-            let interval = labels.interval(Metric::R2, found, &outcomes).unwrap();
+            let interval = labels.interval(Metric::R2, found, &outcomes, &[]).unwrap();
             held += u32::from(interval.holds(0.75));
         }
         // Of 40, fewer than 33 are a matter of one in a thousand where each holds with 95 %.
@@ -238,14 +259,18 @@ mod tests {
         let due =
             (f1(100.0, 100.0, 120.0) + f1(100.0, 100.0, 100.0) + f1(80.0, 100.0, 80.0) + 1.0) / 4.0;
         let labels = Labels::Classes(labels);
-        let found = labels.interval(Metric::MacroF1, due, &outcomes).unwrap();
+        let found = labels
+            .interval(Metric::MacroF1, due, &outcomes, &[])
+            .unwrap();
         assert!(
             found.holds(due) && found.low > due - 0.05 && found.high < due + 0.05,
             "{found:?}"
         );
         assert_eq!(
             found,
-            labels.interval(Metric::MacroF1, due, &outcomes).unwrap()
+            labels
+                .interval(Metric::MacroF1, due, &outcomes, &[])
+                .unwrap()
         );
     }
 
@@ -254,20 +279,23 @@ mod tests {
         let labels = Labels::Values((0..50).map(|n| n as f32).collect());
         let outcomes: Vec<i64> = (0..50).map(|n| bits(n as f32 + (n % 3) as f32)).collect();
         let (mae, _) = errors(Metric::Mae, labels.values(), &outcomes).unwrap();
-        assert!(labels.interval(Metric::Mae, mae, &outcomes).is_some());
-        assert_eq!(labels.interval(Metric::Mae, mae * 1.01, &outcomes), None);
-        assert_eq!(labels.interval(Metric::Top1, 1.0, &outcomes), None);
+        assert!(labels.interval(Metric::Mae, mae, &outcomes, &[]).is_some());
+        assert_eq!(
+            labels.interval(Metric::Mae, mae * 1.01, &outcomes, &[]),
+            None
+        );
+        assert_eq!(labels.interval(Metric::Top1, 1.0, &outcomes, &[]), None);
         let more: Vec<i64> = outcomes.iter().chain(&outcomes).copied().collect();
-        assert_eq!(labels.interval(Metric::Mae, mae, &more), None);
-        assert_eq!(labels.interval(Metric::Mae, mae, &[-1; 50]), None);
-        assert_eq!(labels.interval(Metric::Mae, mae, &[]), None);
+        assert_eq!(labels.interval(Metric::Mae, mae, &more, &[]), None);
+        assert_eq!(labels.interval(Metric::Mae, mae, &[-1; 50], &[]), None);
+        assert_eq!(labels.interval(Metric::Mae, mae, &[], &[]), None);
     }
 
     impl Labels {
         fn values(&self) -> &[f32] {
             match self {
                 Self::Values(values) => values,
-                Self::Classes(_) => &[],
+                Self::Classes(_) | Self::Boxes(_) => &[],
             }
         }
     }

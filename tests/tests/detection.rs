@@ -60,6 +60,18 @@ fn decoding_is_timed_where_the_plan_says_so_and_every_surface_tells() {
         quality("whole"),
         "timing it does not change what is found"
     );
+    // The host works the figure out again from what the board told of each picture: else there is no interval.
+    let told = quality("alone");
+    let number = |value: &serde_json::Value| value.as_f64().unwrap_or(f64::NAN);
+    let [low, value, high] = [
+        number(&told["interval"]["low"]),
+        number(&told["value"]),
+        number(&told["interval"]["high"]),
+    ];
+    assert!(
+        0.0 < low && low < value && value < high && high < 1.0,
+        "{told}"
+    );
     let replayed = said(scalebench(&["replay", "--json", "whole"]).current_dir(dir.path()));
     assert_eq!(replayed.code, Some(0), "{replayed:?}");
     let exported = said(scalebench(&["export", "whole"]).current_dir(dir.path()));

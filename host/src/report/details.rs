@@ -30,7 +30,7 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
                 ul.remarks {
                     li { "Median: the median over the windows of each window's median; ± is half the distance between the extreme windows." }
                     li { "Percentiles are of all readings of the windows that count, and given only with the samples that MLPerf's early stopping rule asks for at 99 % confidence: 64, 130 and 662 for p90, p95 and p99." }
-                    li { "Quality: measured on the board, with a 95 % interval (Wilson's for shares; the bootstrap's over the samples, bias-corrected and accelerated, for macro F1, R², RMSE, MAE and MSE). Mean average precision has none: boards send a hash of the boxes a picture, of which none can be worked out." }
+                    li { "Quality: measured on the board, with a 95 % interval (Wilson's for shares; the bootstrap's over the samples, bias-corrected and accelerated, for macro F1, R², RMSE, MAE, MSE and mean average precision, the last over pictures with the matches that the board found)." }
                     li { "Outliers have a modified z-score above 3.5; they are counted, not dropped." }
                     li { "No latency is published for a variant whose outputs differ from its golden vectors. Those hold the answers of the TFLite reference kernels, except where it says “own answers met”: there they are the engine's, from the machine that added the family." }
                     li { "Energy: the integral of rail power between a window's marks, mean over the windows; ± is two standard uncertainties from shunt, offset, steps, sampling and edges (GUM). Behind it stands its tier: external meter, board rail, estimated, simulated or none." }

@@ -85,6 +85,50 @@ pub fn bca_sums(
     bca_interval(&distribution, statistic(total), &without)
 }
 
+/// As [`bca`], of a `statistic` of how many times each of `n` values occurs: zero where it was not drawn.
+///
+/// `None` of less than three values, where all resamples agree, and where a resample has no such statistic.
+pub fn bca_weights(
+    n: usize,
+    statistic: impl Fn(&[f64]) -> f64,
+    resamples: usize,
+    seed: u64,
+) -> Option<Interval> {
+    if n < 3 {
+        return None;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut times = vec![0.0; n];
+    let mut distribution = Vec::with_capacity(resamples);
+    for _ in 0..resamples {
+        times.fill(0.0);
+        for _ in 0..n {
+            let at = (u128::from(rng.next_u64()) * n as u128) >> 64;
+            times[at as usize] += 1.0;
+        }
+        distribution.push(statistic(&times));
+    }
+    times.fill(1.0);
+    let estimate = statistic(&times);
+    let without: Vec<f64> = (0..n)
+        .map(|left_out| {
+            times[left_out] = 0.0;
+            let value = statistic(&times);
+            times[left_out] = 1.0;
+            value
+        })
+        .collect();
+    if !distribution
+        .iter()
+        .chain(&without)
+        .all(|value| value.is_finite())
+    {
+        return None;
+    }
+    sort(&mut distribution);
+    bca_interval(&distribution, estimate, &without)
+}
+
 /// The interval from a sorted bootstrap `distribution`, the `estimate` and the `jackknife` values of
 /// the statistic with each value left out.
 ///

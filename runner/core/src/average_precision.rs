@@ -5,7 +5,7 @@ use crate::detection::Detection;
 use core::cmp::Ordering;
 use heapless::Vec;
 use scalebench_wire::container::BoxLabel;
-use scalebench_wire::message::Metrics;
+use scalebench_wire::message::{FoundBox, Metrics};
 
 /// The most labelled boxes of a picture.
 pub const MAX_LABELS: usize = 16;
@@ -119,6 +119,16 @@ impl AveragePrecision {
             }
         }
         Ok(())
+    }
+
+    /// The last `count` boxes that were added, in their order. [`AveragePrecision::metrics`] forgets the order.
+    pub fn newest(&self, count: usize) -> impl Iterator<Item = FoundBox> + '_ {
+        let first = self.records.len().saturating_sub(count);
+        self.records.iter().skip(first).map(|record| FoundBox {
+            class: record.class,
+            score: record.score,
+            right: record.right,
+        })
     }
 
     /// The metrics of everything added. Without any label they are not numbers.

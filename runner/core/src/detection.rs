@@ -6,11 +6,12 @@
 
 use heapless::Vec;
 use scalebench_wire::container::BoxLabel;
+use scalebench_wire::message::MAX_FOUND;
 
 /// The most cells of a grid.
 pub const MAX_CELLS: usize = 256;
 /// The most boxes reported for a picture.
-pub const MAX_BOXES: usize = 16;
+pub const MAX_BOXES: usize = MAX_FOUND;
 /// Boxes with a lower score are not reported.
 pub const LEAST_SCORE: f32 = 0.05;
 /// Of two boxes of a class that overlap by more than this, the one with the lower score is dropped.

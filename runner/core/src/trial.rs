@@ -27,8 +27,8 @@ use scalebench_wire::container::{Dataset, Golden, Label, LabelKind, boxes, value
 use scalebench_wire::frame::{Kind, crc32};
 use scalebench_wire::link::Link;
 use scalebench_wire::message::{
-    self, Calibrated, Checked, Counter, Event, Failure, Loaded, Metrics, Quality, Span, Text, When,
-    Window,
+    self, Calibrated, Checked, Counter, Event, Failure, Found, Loaded, Metrics, Quality, Span,
+    Text, When, Window,
 };
 
 /// The most windows of a trial.
@@ -672,6 +672,7 @@ impl Trial {
         while sample < samples
             && clock.now().wrapping_sub(begin) < slice
             && self.outcomes.len() < 512
+            && (self.grid.is_none() || around.link.room() > RESERVE + 1)
         {
             self.put_sample(engine, &dataset, sample)?;
             engine.infer().map_err(engine_failure)?;
@@ -680,7 +681,9 @@ impl Trial {
                 .outputs
                 .iter()
                 .all(|&(s, timed)| s != sample || timed == crc);
-            self.score(engine, &dataset, sample)?;
+            if let Some(found) = self.score(engine, &dataset, sample)? {
+                send_event(around.link, &Event::Found(found));
+            }
             sample += 1;
         }
         let over = sample == samples;
@@ -709,12 +712,13 @@ impl Trial {
         Ok(())
     }
 
+    /// Adds a sample to the tally and the outcomes. Of a picture with boxes, also says what was found in it.
     fn score(
         &mut self,
         engine: &impl Engine,
         dataset: &Dataset<'_>,
         sample: u32,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Found>, Failure> {
         let Some(tensor) = engine.output(0) else {
             return Err(Failure::Data(words(&"the model has no output")));
         };
@@ -757,17 +761,21 @@ impl Trial {
             }
             (Tally::Detection(tally), Some(Label::Boxes(slots)), _) => {
                 let Some(grid) = self.grid else {
-                    return Ok(());
+                    return Ok(None);
                 };
                 let found = grid.decode(outputs);
                 tally
                     .add(&found, boxes(slots))
                     .map_err(|full| Failure::Data(words(&full)))?;
                 let _ = self.outcomes.push_back(fingerprint(&found).into());
+                return Ok(Some(Found {
+                    sample,
+                    boxes: tally.newest(found.len()).collect(),
+                }));
             }
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     /// How outputs become boxes, if the windows hold that.
@@ -940,12 +948,16 @@ impl Trial {
 impl<B: Board> Surroundings<'_, B> {
     /// Sends an event; steps begin with room for a few.
     fn event(&mut self, event: &Event) {
-        let sent = self.link.send_message(Kind::Event, event);
-        debug_assert!(
-            sent.is_ok(),
-            "a step sends no more events than there was room for"
-        );
+        send_event(self.link, event);
     }
+}
+
+fn send_event(link: &mut Link, event: &Event) {
+    let sent = link.send_message(Kind::Event, event);
+    debug_assert!(
+        sent.is_ok(),
+        "a step sends no more events than there was room for"
+    );
 }
 
 /// Sends one batch of as many `rows` as fit; returns how many.

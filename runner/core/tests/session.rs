@@ -14,8 +14,8 @@ use scalebench_wire::container::Dtype;
 use scalebench_wire::frame::{self, Header, Kind, MAX_BODY, MAX_LINE};
 use scalebench_wire::link::{Incoming, Link};
 use scalebench_wire::message::{
-    ArtefactState, BoardInfo, Condition, Counted, Counter, Event, Failure, Golden, Hello, Metrics,
-    Name, Request, Schedule, Text, Trial, Welcome,
+    ArtefactState, BoardInfo, Condition, Counted, Counter, Event, Failure, Found, Golden, Hello,
+    Metrics, Name, Request, Schedule, Text, Trial, Welcome,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -734,6 +734,19 @@ fn boxes_are_decoded_and_scored_whether_that_is_timed_or_not() {
         };
         assert!(map50 > 0.999 && map50_95 > 0.999, "{map50} {map50_95}");
         assert_eq!((precision, recall), (1.0, 1.0));
+        let found: Vec<Found> = lab
+            .events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Found(found) => Some(found),
+                _ => None,
+            })
+            .collect();
+        let samples: Vec<u32> = found.iter().map(|found| found.sample).collect();
+        assert_eq!(samples, (0..found.len() as u32).collect::<Vec<_>>());
+        let boxes: Vec<_> = found.iter().flat_map(|found| &found.boxes).collect();
+        // Each picture has one label, matched at every overlap.
+        assert_eq!(boxes.iter().filter(|found| found.right == 0x3ff).count(), 2);
         let Some(Failure::Data(words)) = lab.measure(spec(b"double")) else {
             panic!("one number is no grid")
         };

@@ -322,6 +322,31 @@ pub enum Event {
         /// Why that still does; `None` where the one asked for does now.
         refused: Option<Text>,
     },
+    /// What was found in a picture of the accuracy pass, before [`Event::Quality`].
+    Found(Found),
+}
+
+/// The most boxes reported for a picture.
+pub const MAX_FOUND: usize = 16;
+
+/// The boxes that were reported for a picture, best score first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The picture's number in the evaluation set.
+    pub sample: u32,
+    /// What was reported.
+    pub boxes: Vec<FoundBox, MAX_FOUND>,
+}
+
+/// What a mean average precision takes of a reported box.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FoundBox {
+    /// Its class.
+    pub class: u16,
+    /// How sure the model is.
+    pub score: f32,
+    /// Bit `t` is set where the box is the match of a label at an overlap of `0.5 + 0.05 t`.
+    pub right: u16,
 }
 
 /// An event that processors count. Append-only.

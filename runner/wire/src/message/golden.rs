@@ -13,6 +13,12 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use std::vec::Vec as List;
 
+/// A picture with so many boxes, all alike.
+fn found(sample: u32, found: FoundBox, count: usize) -> Found {
+    let boxes = core::iter::repeat_n(found, count).collect();
+    Found { sample, boxes }
+}
+
 /// A digest whose bytes are all `0xd1`, and how it travels.
 const DIGEST: Digest = Digest([0xd1; 32]);
 const D1: &str = "d1d1d1d1 d1d1d1d1 d1d1d1d1 d1d1d1d1 d1d1d1d1 d1d1d1d1 d1d1d1d1 d1d1d1d1";
@@ -306,6 +312,9 @@ golden!(event: Event {
         ["14", "04", "01 ac 02", "01 80 01", "00"];
     Event::Governor { before: _, refused: _ } =>
         Event::Governor { before: Some(name("max")), refused: None }, ["15", "01 03 6d 61 78", "00"];
+    Event::Found(_) =>
+        Event::Found(found(300, FoundBox { class: 2, score: 0.5, right: 128 }, 1)),
+        ["16", "ac 02", "01", "02 00 00 00 3f 80 01"];
 });
 
 golden!(counter: Counter {
@@ -526,6 +535,11 @@ largest!(the_largest_event_fits: Event {
     });
     Event::Governor { before: _, refused: _ } =>
         Event::Governor { before: Some(full()), refused: Some(full()) };
+    Event::Found(_) => Event::Found(found(
+        u32::MAX,
+        FoundBox { class: u16::MAX, score: f32::MAX, right: u16::MAX },
+        MAX_FOUND,
+    ));
 });
 
 /// Reads `body`; what was read must survive another trip.
