@@ -330,6 +330,26 @@ pub(crate) struct AddArgs {
     /// What bytes 0 and 255 of pictures stand for [default: what the int8 models tell]
     #[arg(long, value_name = "LOW,HIGH", value_parser = range, allow_hyphen_values = true)]
     pub(crate) range: Option<[f32; 2]>,
+    /// Means of the channels of pictures, in shares of white; models take (share - mean) / deviation
+    #[arg(
+        long,
+        value_name = "R,G,B",
+        value_delimiter = ',',
+        value_parser = finite,
+        requires = "deviation",
+        conflicts_with = "range",
+        allow_hyphen_values = true
+    )]
+    pub(crate) mean: Vec<f32>,
+    /// Standard deviations of the channels, in shares of white
+    #[arg(
+        long,
+        value_name = "R,G,B",
+        value_delimiter = ',',
+        value_parser = above_zero,
+        requires = "mean"
+    )]
+    pub(crate) deviation: Vec<f32>,
     /// What turns the models' numbers into the labels' unit
     #[arg(long, value_name = "SCALE,OFFSET", value_parser = scale, default_value = "1,0", allow_hyphen_values = true)]
     pub(crate) output: [f32; 2],
@@ -377,6 +397,17 @@ fn pair(text: &str) -> Option<[f32; 2]> {
     pair.iter()
         .all(|number: &f32| number.is_finite())
         .then_some(pair)
+}
+
+fn finite(text: &str) -> Result<f32, String> {
+    let number = text.trim().parse().ok();
+    let finite = number.filter(|number: &f32| number.is_finite());
+    finite.ok_or_else(|| "give numbers, such as 0.485,0.456,0.406".to_owned())
+}
+
+fn above_zero(text: &str) -> Result<f32, String> {
+    let number = finite(text).ok().filter(|number| *number > 0.0);
+    number.ok_or_else(|| "give numbers above 0, such as 0.229,0.224,0.225".to_owned())
 }
 
 fn range(text: &str) -> Result<[f32; 2], String> {

@@ -66,7 +66,20 @@ pub(super) fn load(
 }
 
 fn of_pictures(wishes: &Wishes, sizes: &[Size], labels: &Labels) -> Result<Vec<Samples>, AddError> {
-    let [black, white] = pictures::range(wishes.range, sizes)?;
+    let (dtype, scale, offset, taken) = match &wishes.normal {
+        Some(pictures::Normal { mean, deviation }) => {
+            let taken = format!(
+                "stored as floats: each channel's byte / 255, less {mean:?}, by {deviation:?}."
+            );
+            (Dtype::F32, 1.0, 0.0, taken)
+        }
+        None => {
+            let [black, white] = pictures::range(wishes.range, sizes)?;
+            let scale = (white - black) / 255.0;
+            let taken = format!("stored as u8; a model takes byte * {scale} + {black}.");
+            (Dtype::U8, scale, black, taken)
+        }
+    };
     let shapes: Result<Vec<_>, _> = sizes.iter().map(pictures::shape).collect();
     let mut shapes = shapes?;
     shapes.sort_unstable();
@@ -74,34 +87,40 @@ fn of_pictures(wishes: &Wishes, sizes: &[Size], labels: &Labels) -> Result<Vec<S
     let pictures::Pictures { bytes, originals } = pictures::read(labels, &shapes)?;
     let how = format!(
         "PNG and JPEG files, transparency and EXIF orientation ignored, turned grey where a model takes one channel, \
-         resized with a triangle filter and without cropping to the model's resolution, stored as u8; \
-         a model takes byte * {} + {black}.",
-        (white - black) / 255.0
+         resized with a triangle filter and without cropping to the model's resolution, {taken}"
     );
     let sets = shapes.into_iter().zip(bytes).map(|(shape, bytes)| {
         let [height, width, channels] = shape;
-        Samples {
+        let bytes = match &wishes.normal {
+            Some(normal) => normal.apply(&bytes, channels as usize)?,
+            None => bytes,
+        };
+        Ok(Samples {
             name: format!("pictures-{height}x{width}x{channels}"),
             count: labels.len() as u32,
             inputs: vec![Input {
                 name: "picture".to_owned(),
                 shape: shape.to_vec(),
                 spec: InputSpec {
-                    dtype: Dtype::U8,
+                    dtype,
                     elements: shape.iter().product(),
-                    scale: (white - black) / 255.0,
-                    offset: black,
+                    scale,
+                    offset,
                 },
                 bytes,
             }],
             originals: originals.clone(),
             how: how.clone(),
-        }
+        })
     });
-    Ok(sets.collect())
+    sets.collect()
 }
 
 fn of_arrays(wishes: &Wishes, sizes: &[Size], labels: &Labels) -> Result<Samples, AddError> {
+    if wishes.normal.is_some() {
+        let what = "--mean and --deviation are for a folder of pictures: save arrays as the model takes them";
+        return Err(AddError::Option(what.to_owned()));
+    }
     let model = &sizes[0];
     let inputs = model.model.inputs();
     if inputs.len() != wishes.data.len() {

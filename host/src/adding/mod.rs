@@ -13,6 +13,7 @@ mod sizes;
 mod source;
 mod table;
 
+pub use pictures::Normal;
 pub use source::Source;
 
 use data::Samples;
@@ -57,6 +58,8 @@ pub struct Wishes {
     pub classes: Option<PathBuf>,
     /// What bytes 0 and 255 of pictures stand for.
     pub range: Option<[f32; 2]>,
+    /// What models take of pictures, where that is not one range for all channels.
+    pub normal: Option<Normal>,
     /// Scale and offset that turn the models' outputs into the labels' unit.
     pub output: [f32; 2],
     /// The labels' unit.

@@ -1,7 +1,8 @@
 //! Arrays in NumPy's files: `.npy`, and `.npz`, which is a ZIP archive of them.
 //!
 //! The format is NumPy Enhancement Proposal 1: a magic string, a version, the length of a header, the header as
-//! the text of a Python dictionary with `descr`, `fortran_order` and `shape`, then the elements.
+//! the text of a Python dictionary with `descr`, `fortran_order` and `shape`, then the elements. Read here: crate `npyz`
+//! would bring a generator of parsers, with C in it, for these three entries.
 
 use super::{AddError, MAX_FILE, Source, npz};
 use scalebench_models::container::Dtype;
@@ -68,21 +69,15 @@ fn bounded(from: impl Read, path: &Path) -> Result<Vec<u8>, AddError> {
 /// The array of an archive that is meant: the named one, or the only one.
 fn member(bytes: &[u8], source: &Source) -> Result<Vec<u8>, AddError> {
     let path = &source.path;
-    let wrong = |what: &str| AddError::file(path, format!("{what}: write it with numpy.savez"));
-    let members = npz::members(bytes).map_err(wrong)?;
-    let name = |member: &npz::Member<'_>| {
-        let name = member.name.strip_suffix(".npy").unwrap_or(&member.name);
-        name.to_owned()
-    };
-    let wanted = match (&source.part, members.as_slice()) {
-        (Some(part), all) => all.iter().find(|member| name(member) == *part),
-        (None, [only]) => Some(only),
-        (None, _) => None,
+    let wrong = |what: String| AddError::file(path, format!("{what}: write it with numpy.savez"));
+    let mut archive = npz::Archive::open(bytes).map_err(wrong)?;
+    let names = &archive.names;
+    let wanted = match &source.part {
+        Some(part) => names.iter().position(|name| name == part),
+        None => (names.len() == 1).then_some(0),
     };
     let Some(wanted) = wanted else {
-        let names = members
-            .iter()
-            .map(|member| crate::text::escaped(&name(member)));
+        let names = names.iter().map(|name| crate::text::escaped(name));
         let what = format!(
             "holds the arrays {}: name one as {}:NAME",
             names.collect::<Vec<_>>().join(", "),
@@ -90,7 +85,7 @@ fn member(bytes: &[u8], source: &Source) -> Result<Vec<u8>, AddError> {
         );
         return Err(AddError::file(path, what));
     };
-    wanted.content(MAX_FILE).map_err(wrong)
+    archive.content(wanted, MAX_FILE).map_err(wrong)
 }
 
 /// Parses a whole `.npy` file.

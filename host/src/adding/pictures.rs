@@ -34,6 +34,35 @@ pub(super) fn is_picture(path: &Path) -> bool {
     })
 }
 
+/// What models take of a picture: of each channel its share of white, less a mean, by a deviation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normal {
+    /// Mean of each channel, in shares of white.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, in shares of white.
+    pub deviation: Vec<f32>,
+}
+
+impl Normal {
+    /// The little-endian floats that models take of `bytes`, channels of a pixel side by side.
+    pub(super) fn apply(&self, bytes: &[u8], channels: usize) -> Result<Vec<u8>, AddError> {
+        if [self.mean.len(), self.deviation.len()] != [channels; 2] {
+            return Err(AddError::Option(format!(
+                "--mean has {} numbers and --deviation {}, but pictures have {channels} channels: give one for each",
+                self.mean.len(),
+                self.deviation.len()
+            )));
+        }
+        let by_channel = self.mean.iter().zip(&self.deviation).cycle();
+        let floats = bytes.iter().zip(by_channel);
+        Ok(floats
+            .flat_map(|(&byte, (mean, deviation))| {
+                ((f32::from(byte) / 255.0 - mean) / deviation).to_le_bytes()
+            })
+            .collect())
+    }
+}
+
 /// Height, width and channels of a model's only input.
 pub(super) fn shape(size: &Size) -> Result<[u32; 3], AddError> {
     match size.inputs().as_slice() {

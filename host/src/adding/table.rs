@@ -1,7 +1,8 @@
-//! CSV files with a line of column names, after RFC 4180: fields may be quoted, and hold commas, quotes and line ends
-//! then. White space around unquoted fields is none of them.
+//! CSV files with a line of column names. White space around fields is none of them, and lines without any field are
+//! passed over.
 
 use super::AddError;
+use csv::{ReaderBuilder, Trim};
 use std::fs;
 use std::path::Path;
 
@@ -26,23 +27,71 @@ impl Row {
     }
 }
 
+/// Counts lines up to places that do not go back.
+struct Lines<'b> {
+    rest: &'b [u8],
+    passed: usize,
+    line: usize,
+}
+
+impl<'b> Lines<'b> {
+    fn new(bytes: &'b [u8]) -> Self {
+        Self {
+            rest: bytes,
+            passed: 0,
+            line: 1,
+        }
+    }
+
+    /// The line of the first byte from `at` on that ends no line: the reader's own count of a row is taken before the
+    /// ends of lines that it passes over.
+    fn of(&mut self, at: usize) -> usize {
+        let ends = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let at = at.saturating_sub(self.passed).min(self.rest.len());
+        let begin = at + self.rest[at..].iter().take_while(|byte| ends(byte)).count();
+        let (before, rest) = self.rest.split_at(begin);
+        self.line += before.iter().filter(|&&byte| byte == b'\n').count();
+        self.passed += begin;
+        self.rest = rest;
+        self.line
+    }
+}
+
 impl<'p> Table<'p> {
     pub(super) fn read(path: &'p Path) -> Result<Self, AddError> {
-        let text = fs::read_to_string(path).map_err(AddError::read(path))?;
-        let wrong = |what: String| AddError::file(path, what);
-        let mut rows = parse(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(wrong)?;
+        let bytes = fs::read(path).map_err(AddError::read(path))?;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(Trim::All)
+            .from_reader(bytes);
+        let (mut rows, mut lines) = (Vec::new(), Lines::new(bytes));
+        for record in reader.records() {
+            let record = record.map_err(|error| {
+                AddError::file(path, format!("{error}: save it as CSV in UTF-8"))
+            })?;
+            let line = lines.of(record.position().map_or(0, |at| at.byte() as usize));
+            if record.iter().any(|field| !field.is_empty()) {
+                rows.push(Row {
+                    line,
+                    fields: record.iter().map(str::to_owned).collect(),
+                });
+            }
+        }
         if rows.is_empty() {
             let what = "is empty: give a line of column names, then a line for each sample";
             return Err(AddError::file(path, what));
         }
         let columns = rows.remove(0).fields;
         if let Some(row) = rows.iter().find(|row| row.fields.len() != columns.len()) {
-            return Err(wrong(format!(
-                "line {}: {} fields, but {} columns are named: quote fields that hold commas",
+            let what = format!(
+                "line {}: {} fields, but {} columns are named: quote fields that hold commas, and close quotes",
                 row.line,
                 row.fields.len(),
                 columns.len()
-            )));
+            );
+            return Err(AddError::file(path, what));
         }
         Ok(Self {
             path,
@@ -99,100 +148,40 @@ impl<'p> Table<'p> {
     }
 }
 
-/// All rows that are not empty.
-fn parse(text: &str) -> Result<Vec<Row>, String> {
-    let (mut rows, mut line) = (Vec::new(), 1);
-    let mut chars = text.chars().peekable();
-    while chars.peek().is_some() {
-        let begin = line;
-        let mut fields = Vec::new();
-        loop {
-            let (mut field, mut quoted) = (String::new(), false);
-            let end = loop {
-                match chars.next() {
-                    Some('"') if !quoted && field.trim().is_empty() => {
-                        quoted = true;
-                        field.clear();
-                        loop {
-                            match chars.next() {
-                                Some('"') if chars.peek() == Some(&'"') => {
-                                    chars.next();
-                                    field.push('"');
-                                }
-                                Some('"') => break,
-                                Some(char) => {
-                                    line += usize::from(char == '\n');
-                                    field.push(char);
-                                }
-                                None => {
-                                    return Err(format!(
-                                        "line {begin}: a quoted field has no end: close its quotes"
-                                    ));
-                                }
-                            }
-                        }
-                    }
-                    Some(',') => break Some(','),
-                    Some('\n') => {
-                        line += 1;
-                        break None;
-                    }
-                    None => break None,
-                    Some(char) if quoted && char.is_whitespace() => {}
-                    Some(_) if quoted => {
-                        return Err(format!(
-                            "line {begin}: text behind a quoted field: double the quotes within it"
-                        ));
-                    }
-                    Some(char) => field.push(char),
-                }
-            };
-            fields.push(if quoted {
-                field
-            } else {
-                field.trim().to_owned()
-            });
-            if end.is_none() {
-                break;
-            }
-        }
-        if fields.iter().any(|field| !field.is_empty()) {
-            rows.push(Row {
-                line: begin,
-                fields,
-            });
-        }
-    }
-    Ok(rows)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn fields_may_be_quoted() {
-        let rows = parse("a, b\r\n\n\"x,\n\"\"y\"\"\" ,2\n3,").unwrap();
-        let rows: Vec<_> = rows.into_iter().map(|row| (row.line, row.fields)).collect();
-        let fields = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
-        assert_eq!(
-            rows,
-            [
-                (1, fields("a", "b")),
-                (3, fields("x,\n\"y\"", "2")),
-                (5, fields("3", "")),
-            ]
-        );
-        assert!(parse("a\n\"b").unwrap_err().starts_with("line 2: "));
-        assert!(parse("\"a\"b").unwrap_err().contains("double the quotes"));
+    fn refused(text: &[u8]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        fs::write(&path, text).unwrap();
+        Table::read(&path).err().unwrap().to_string()
     }
 
     #[test]
-    fn rows_are_as_wide_as_the_header() {
+    fn fields_may_be_quoted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
-        fs::write(&path, "file,label\nx.png,1\ny.png,2,3\n").unwrap();
-        let error = Table::read(&path).err().unwrap().to_string();
-        assert!(error.contains("line 3: 3 fields, but 2 columns"), "{error}");
+        fs::write(&path, "\u{feff}a, b\r\n\n\"x,\n\"\"y\"\"\",2\n,\n3,").unwrap();
+        let table = Table::read(&path).unwrap();
+        assert_eq!(table.column("B").unwrap(), 1);
+        assert_eq!(table.words(0), ["x,\n\"y\"", "3"]);
+        assert_eq!(table.words(1), ["2", ""]);
+        let lines: Vec<usize> = table.rows.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [3, 6]);
+    }
+
+    #[test]
+    fn what_is_no_table_gets_its_sentence() {
+        let ragged = refused(b"file,label\nx.png,1\ny.png,2,3\n");
+        assert!(
+            ragged.contains("line 3: 3 fields, but 2 columns"),
+            "{ragged}"
+        );
+        let open = refused(b"file,label\n\"x.png,1\ny.png,2\n");
+        assert!(open.contains("line 2: 1 fields, but 2 columns"), "{open}");
+        assert!(refused(b"\n\n").contains("is empty"));
+        assert!(refused(b"a,b\n\xff,1\n").contains("save it as CSV in UTF-8"));
     }
 }

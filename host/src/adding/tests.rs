@@ -1,5 +1,5 @@
 use super::npy::tests::npy;
-use super::{AddError, Added, Source, Wishes, add};
+use super::{AddError, Added, Normal, Source, Wishes, add};
 use scalebench_models::container::{Dataset, Label, boxes};
 use scalebench_models::{Answers, Family, Metric, UseCase, root};
 use std::fs;
@@ -33,6 +33,7 @@ fn wishes(name: &str, files: &[PathBuf], data: &Path) -> Wishes {
         labels: None,
         classes: None,
         range: None,
+        normal: None,
         output: [1.0, 0.0],
         unit: String::new(),
         samples: None,
@@ -185,6 +186,68 @@ fn a_table_labels_pictures_and_models_of_other_resolutions_get_their_own_set() {
     asked.labels = Some(format!("{}:kind", labels.display()).parse().unwrap());
     assert!(sentence(dir.path(), &asked).contains("has no column `kind`: it has file, label"));
     assert!(!dir.path().join("again").exists());
+}
+
+#[test]
+fn channels_have_their_own_mean_and_jpeg_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let photos = dir.path().join("photos");
+    let (family, kept) = garments(&photos, 12);
+    // One of them as JPEG.
+    let first = kept[0].1.clone();
+    let side = (first.len() as f64).sqrt() as u32;
+    let mut folders: Vec<_> = fs::read_dir(&photos).unwrap().flatten().collect();
+    folders.sort_by_key(|folder| folder.path());
+    let mut files: Vec<_> = fs::read_dir(folders[0].path()).unwrap().flatten().collect();
+    files.sort_by_key(|file| file.path());
+    fs::remove_file(files[0].path()).unwrap();
+    let grey = image::GrayImage::from_raw(side, side, first.clone()).unwrap();
+    grey.save(files[0].path().with_extension("jpg")).unwrap();
+
+    let name = whole_size(&family);
+    let models = [weights(&family, &format!("{name}.float32.tflite"))];
+    let mut asked = wishes("clothes", &models, &photos);
+    asked.normal = Some(Normal {
+        mean: vec![0.5],
+        deviation: vec![0.25],
+    });
+    let (own, _) = added(dir.path(), &asked);
+    assert!(own.manifest.preprocessing.contains("less [0.5], by [0.25]"));
+    let entry = &own.manifest.datasets[0].artefact;
+    let data = own.artefact(entry).read().unwrap();
+    let set = Dataset::parse(&data).unwrap();
+    let spec = set.input(0).unwrap();
+    let shares = |sample: u32| -> Vec<f32> {
+        let stored = set.sample(0, sample).unwrap();
+        let reals = (0..first.len()).map(|at| spec.real(stored, at).unwrap());
+        reals.map(|real| real * 0.25 + 0.5).collect()
+    };
+    for (sample, (_, picture)) in kept.iter().enumerate() {
+        let pairs = shares(sample as u32).into_iter().zip(picture);
+        let off: f32 = pairs
+            .map(|(share, &byte)| (share * 255.0 - f32::from(byte)).abs())
+            .sum();
+        // JPEG loses something, PNG nothing.
+        let mean = off / picture.len() as f32;
+        assert!(
+            if sample == 0 {
+                0.01 < mean && mean < 8.0
+            } else {
+                mean < 1e-3
+            },
+            "{mean}"
+        );
+    }
+    asked.name = "again".to_owned();
+    asked.normal = Some(Normal {
+        mean: vec![0.5; 3],
+        deviation: vec![0.25; 3],
+    });
+    let said = sentence(dir.path(), &asked);
+    assert!(
+        said.contains("--mean has 3 numbers and --deviation 3, but pictures have 1"),
+        "{said}"
+    );
 }
 
 #[test]

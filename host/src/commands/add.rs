@@ -3,7 +3,7 @@
 use super::out;
 use crate::cli::AddArgs;
 use anyhow::Result;
-use scalebench::adding::{Wishes, add};
+use scalebench::adding::{Normal, Wishes, add};
 use scalebench::text;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +18,10 @@ pub(crate) fn add_family(args: &AddArgs, root: &Path) -> Result<ExitCode> {
         labels: args.labels.clone(),
         classes: args.classes.clone(),
         range: args.range,
+        normal: (!args.mean.is_empty()).then(|| Normal {
+            mean: args.mean.clone(),
+            deviation: args.deviation.clone(),
+        }),
         output: args.output,
         unit: args.unit.clone(),
         samples: args.samples,
