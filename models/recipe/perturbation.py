@@ -6,6 +6,7 @@ deterministic: what they make of such a change is the model's own sensitivity, a
 """
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 import reference
 
@@ -17,45 +18,32 @@ COPIES, MARGIN = 16, 2
 PLACES = 8
 # What plain float arithmetic may differ by, as a share of the greatest output.
 FLOOR = 1e-4
-# Bytes of the shortest constants that are changed: shorter ones may occur in a file by chance.
-SHORTEST = 64
 SEED = 16
 
 
-def constants(content):
-    """Where the file has the bytes of float tensors that no operator writes: (offset, bytes)."""
-    interpreter = reference.Model(content).interpreter
-    found = []
-    for detail in interpreter.get_tensor_details():
-        if detail["dtype"] != np.float32:
-            continue
-        try:
-            raw = interpreter.get_tensor(detail["index"]).tobytes()
-        except ValueError:  # nothing is there yet: an operator writes it
-            continue
-        if len(raw) >= SHORTEST and (at := content.find(raw)) >= 0:
-            found.append((at, len(raw)))
-    return found
-
-
-def changed(content, spots, rng):
-    """The file with every float at `spots` but zeros moved by up to PLACES of its last places."""
+def changed(content, rng):
+    """The file with every float constant but zeros moved by up to PLACES of its last places."""
     copy = bytearray(content)
-    for at, count in spots:
-        # Read as integers, the neighbours of a float are the integers beside it.
-        places = np.frombuffer(content[at : at + count], np.int32)
+    model = schema.Model.GetRootAs(copy, 0)
+    graphs = [model.Subgraphs(at) for at in range(model.SubgraphsLength())]
+    tensors = [graph.Tensors(at) for graph in graphs for at in range(graph.TensorsLength())]
+    buffers = {tensor.Buffer() for tensor in tensors if tensor.Type() == schema.TensorType.FLOAT32}
+    for buffer in sorted(buffers):
+        if model.Buffers(buffer).DataLength() == 0:
+            continue  # written by an operator
+        # Read as integers, the neighbours of a float are the integers beside it. This is a view of the copy.
+        places = model.Buffers(buffer).DataAsNumpy().view("<i4")
         moved = places + rng.integers(-PLACES, PLACES, places.shape, np.int32, endpoint=True)
-        copy[at : at + count] = np.where(places & 0x7FFFFFFF == 0, places, moved).tobytes()
+        places[:] = np.where(places & 0x7FFFFFFF == 0, places, moved)
+    assert copy != content, "the file has no float constant to change"
     return bytes(copy)
 
 
 def deviations(content, vectors):
     """The greatest deviation among all outputs of each changed copy, from small to great."""
-    rng, spots = np.random.default_rng(SEED), constants(content)
-    assert spots, "the file has no float constant to change"
-    found = []
+    rng, found = np.random.default_rng(SEED), []
     for _ in range(COPIES):
-        model = reference.Model(changed(content, spots, rng))
+        model = reference.Model(changed(content, rng))
         found.append(max(
             float(np.abs(moved.astype(np.float64) - due).max())
             for tensors, outputs in vectors
