@@ -777,6 +777,12 @@ pub(crate) struct ReportArgs {
     /// Folder for every plot as an SVG file
     #[arg(long, value_name = "DIR")]
     pub(crate) svg: Option<PathBuf>,
+    /// Folder for every plot as a PNG file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) png: Option<PathBuf>,
+    /// Pixels of a PNG file to an inch; a plot is some four inches wide
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(30..=2400))]
+    pub(crate) dpi: u32,
     /// File for the tables in LaTeX; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) latex: Option<PathBuf>,

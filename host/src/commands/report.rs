@@ -4,7 +4,7 @@ use super::out;
 use super::place::{named_or_newest, several};
 use crate::cli::ReportArgs;
 use anyhow::{Result, bail};
-use scalebench::report;
+use scalebench::report::{self, Painter};
 use scalebench::store::StoreError;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,11 +20,29 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
     let folder = named_or_newest(name, &args.runs.runs)?;
     let file = folder.load()?;
     folder.write(&folder.report(), report::page(&file).as_bytes())?;
-    if let Some(dir) = &args.svg {
+    let drawings = match (&args.svg, &args.png) {
+        (None, None) => Vec::new(),
+        _ => report::drawings(&file),
+    };
+    let written = |dir: &Path, name: &str, bytes: &[u8]| {
         std::fs::create_dir_all(dir).map_err(trouble(dir))?;
-        for drawing in report::drawings(&file) {
-            let path = dir.join(&drawing.name);
-            std::fs::write(&path, &drawing.svg).map_err(trouble(&path))?;
+        let path = dir.join(name);
+        std::fs::write(&path, bytes).map_err(trouble(&path))
+    };
+    if let Some(dir) = &args.svg {
+        for drawing in &drawings {
+            written(dir, &drawing.name, drawing.svg.as_bytes())?;
+        }
+    }
+    if let Some(dir) = &args.png {
+        let painter = Painter::new()?;
+        for drawing in &drawings {
+            let name = Path::new(&drawing.name).with_extension("png");
+            written(
+                dir,
+                &name.to_string_lossy(),
+                &painter.paint(drawing, args.dpi)?,
+            )?;
         }
     }
     for (path, text) in [

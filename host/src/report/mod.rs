@@ -13,6 +13,7 @@ mod fleet;
 mod palette;
 mod papers;
 mod plots;
+mod png;
 mod policy;
 mod profile;
 mod scaling;
@@ -31,6 +32,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub use drawing::{Drawing, drawings};
 pub use papers::{latex, markdown};
+pub use png::{Painter, PngError};
 
 const STYLE: &str = concat!(include_str!("style.css"), include_str!("drawing.css"));
 const SCRIPT: &str = include_str!("page.js");

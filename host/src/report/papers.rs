@@ -117,6 +117,18 @@ fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
+            // Two of them would become a dash or a quotation mark.
+            '-' | '\'' if safe.ends_with(char) => {
+                safe.push_str("{}");
+                safe.push(char);
+            }
+            // Behind the end of a row these would belong to it.
+            '[' | ']' | '*' => {
+                safe.push('{');
+                safe.push(char);
+                safe.push('}');
+            }
+            '`' => safe.push_str("\\textasciigrave{}"),
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
                 safe.push('\\');
                 safe.push(char);
@@ -127,7 +139,8 @@ fn escaped(text: &str) -> String {
             '<' => safe.push_str("\\textless{}"),
             '>' => safe.push_str("\\textgreater{}"),
             '|' => safe.push_str("\\textbar{}"),
-            '"' => safe.push_str("\\textquotedbl{}"),
+            // The straight one is in no font that LaTeX begins with.
+            '"' => safe.push_str("\\textquotedblright{}"),
             '±' => safe.push_str("$\\pm$"),
             '×' => safe.push_str("$\\times$"),
             '²' => safe.push_str("\\textsuperscript{2}"),
@@ -187,6 +200,7 @@ mod tests {
             "\\textasciitilde{}\\textasciicircum{}\\textless{}\\textbar{}\\textgreater{} "
         );
         assert_eq!(escaped("1.5 µs ±2"), "1.5 \\textmu{}s $\\pm$2");
+        assert_eq!(escaped("[a] --*"), "{[}a{]} -{}-{*}");
     }
 
     #[test]
@@ -228,6 +242,45 @@ mod tests {
                 .any(|line| line.contains("48.0 \\textmu{}s $\\pm$")),
             "{body}"
         );
+    }
+
+    #[test]
+    #[ignore = "needs pdflatex (Debian: texlive-latex-base)"]
+    fn a_document_with_the_tables_compiles() {
+        let special = "\\ { } $ & # ^ _ ~ % < > | \" ' '' ` [x] * -- --- 5 ± 2 × 3² µ – − / @ ? ! , ; : = + ( )";
+        let mut file = example::run_file();
+        for trial in &mut file.plan.trials {
+            trial.family = special.to_owned();
+            trial.title = format!("Title {special}");
+            trial.variant = format!("{special} {}", trial.variant);
+        }
+        // What stands first in a row or behind its end is read in its own way.
+        file.plan.trials[0].variant = "[1cm] a".to_owned();
+        file.plan.trials[1].variant = "* a".to_owned();
+        let dir = tempfile::tempdir().unwrap();
+        // booktabs is not in Debian's smallest LaTeX; its three rules are all that is used of it.
+        let document = format!(
+            "\\documentclass{{article}}\n\\IfFileExists{{booktabs.sty}}{{\\usepackage{{booktabs}}}}{{\\let\\toprule\\hline\n\
+             \\let\\midrule\\hline\\let\\bottomrule\\hline}}\n\\begin{{document}}\n{}\nTable~\\ref{{tab:{}}}.\n\\end{{document}}\n",
+            latex(&file),
+            label(special)
+        );
+        std::fs::write(dir.path().join("paper.tex"), document).unwrap();
+        let mut log = String::new();
+        // Twice, for the reference.
+        for _ in 0..2 {
+            let compiled = std::process::Command::new("pdflatex")
+                .args(["-interaction=nonstopmode", "-halt-on-error", "paper.tex"])
+                .current_dir(dir.path())
+                .output()
+                .expect("pdflatex starts");
+            log = String::from_utf8_lossy(&compiled.stdout).into_owned();
+            assert!(compiled.status.success(), "{log}");
+        }
+        for trouble in ["Missing character", "undefined", "LaTeX Error"] {
+            assert!(!log.contains(trouble), "{log}");
+        }
+        assert!(dir.path().join("paper.pdf").is_file());
     }
 
     #[test]
