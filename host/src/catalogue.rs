@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 const SCHEMA: u32 = MIGRATIONS.len() as u32;
 
 /// What leads from an empty database to this version's, a step a released version.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE run (
         id       TEXT PRIMARY KEY,      -- name of its folder
         started  TEXT NOT NULL,         -- UTC
@@ -29,7 +30,22 @@ const MIGRATIONS: [&str; 1] = ["
         name TEXT PRIMARY KEY,
         run  TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE
     ) STRICT;
-"];
+",
+    // A tag may name a run on several boards as a whole, of which there is no row.
+    "
+    CREATE TABLE label (
+        name TEXT PRIMARY KEY,
+        run  TEXT NOT NULL              -- id of a run, or what several have before the stroke
+    ) STRICT;
+    INSERT INTO label SELECT name, run FROM tag;
+    DROP TABLE tag;
+    ALTER TABLE label RENAME TO tag;
+",
+];
+
+/// Whether the tag at hand is of the run at hand, or of the run on several boards that it is part of.
+const TAGGED: &str =
+    "(tag.run = run.id OR substr(run.id, 1, length(tag.run) + 1) = tag.run || '/')";
 
 /// Why the catalogue does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -162,11 +178,11 @@ impl Catalogue {
     /// [`CatalogueError::Database`].
     pub fn list(&self) -> Result<Vec<Entry>, CatalogueError> {
         let list = || -> rusqlite::Result<Vec<Entry>> {
-            let mut query = self.database.prepare(
+            let mut query = self.database.prepare(&format!(
                 "SELECT id, started, board, machine, kind, plan, trials, measured, complete,
-                        (SELECT group_concat(name, ' ') FROM tag WHERE run = run.id)
+                        (SELECT group_concat(name, ' ') FROM tag WHERE {TAGGED})
                  FROM run ORDER BY started DESC, id DESC",
-            )?;
+            ))?;
             let rows = query.query_map([], |row| {
                 let id: String = row.get(0)?;
                 let tags: Option<String> = row.get(9)?;
@@ -198,24 +214,62 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::Unknown`].
     pub fn find(&self, name: &str) -> Result<Entry, CatalogueError> {
-        let is = |entry: &Entry| entry.id == name || entry.tags.iter().any(|tag| tag == name);
+        let id = self.meant(name)?;
         self.list()?
             .into_iter()
-            .find(is)
+            .find(|entry| entry.id == id)
             .ok_or_else(|| CatalogueError::Unknown {
                 name: crate::text::escaped(name),
                 runs: self.runs.clone(),
             })
     }
 
-    /// Gives a run a tag; a tag that another run has moves.
+    /// The folder that an id or a tag names, of a run on several boards as a whole too.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Unknown`].
+    pub fn dir(&self, name: &str) -> Result<PathBuf, CatalogueError> {
+        let id = self.meant(name)?;
+        if self.is_whole(&id)? {
+            return Ok(self.runs.join(id));
+        }
+        Ok(self.find(&id)?.dir)
+    }
+
+    /// The id that a name is a tag of, or else the name.
+    fn meant(&self, name: &str) -> Result<String, CatalogueError> {
+        let tagged = self
+            .database
+            .query_row("SELECT run FROM tag WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(|source| self.error(source))?;
+        Ok(tagged.unwrap_or_else(|| name.to_owned()))
+    }
+
+    /// Whether an id is that of a run on several boards.
+    fn is_whole(&self, id: &str) -> Result<bool, CatalogueError> {
+        let whole = format!("{id}/");
+        Ok(self
+            .list()?
+            .iter()
+            .any(|entry| entry.id.starts_with(&whole)))
+    }
+
+    /// Gives a run, also one on several boards as a whole, a tag; a tag that another run has moves.
     ///
     /// # Errors
     /// [`CatalogueError`].
     pub fn tag(&self, run: &str, tag: &str) -> Result<(), CatalogueError> {
-        let id = self.find(run)?.id;
+        let id = self.meant(run)?;
+        let id = if self.is_whole(&id)? {
+            id
+        } else {
+            self.find(&id)?.id
+        };
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if tag.is_empty() || !tag.chars().all(plain) || self.has(tag)? {
+        if tag.is_empty() || !tag.chars().all(plain) || self.has(tag)? || self.is_whole(tag)? {
             return Err(CatalogueError::Tag {
                 name: crate::text::escaped(tag),
             });
@@ -245,6 +299,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`].
     pub fn remove(&self, name: &str) -> Result<PathBuf, CatalogueError> {
+        let name = &self.meant(name)?;
         let whole = format!("{name}/");
         let of_several = |entry: &&Entry| entry.id.starts_with(&whole);
         let mut gone: Vec<Entry> = self.list()?;
@@ -270,6 +325,7 @@ impl Catalogue {
         for entry in &gone {
             self.forget(&entry.id)?;
         }
+        self.prune()?;
         Ok(dir)
     }
 
@@ -332,7 +388,16 @@ impl Catalogue {
                 }
             }
         }
-        Ok(())
+        self.prune()
+    }
+
+    /// Takes away tags of what is gone.
+    fn prune(&self) -> Result<(), CatalogueError> {
+        let gone = format!("DELETE FROM tag WHERE NOT EXISTS (SELECT 1 FROM run WHERE {TAGGED})");
+        self.database
+            .execute(&gone, [])
+            .map(|_| ())
+            .map_err(|source| self.error(source))
     }
 
     fn has(&self, id: &str) -> Result<bool, CatalogueError> {
@@ -470,13 +535,19 @@ mod tests {
             for step in &MIGRATIONS[..version as usize] {
                 old.execute_batch(step).unwrap();
             }
+            if version > 0 {
+                old.execute_batch(
+                    "INSERT INTO run VALUES ('one', '2026', 'b', '', 'real', 'quick', 1, 1, 1);
+                     INSERT INTO tag VALUES ('kept', 'one');",
+                )
+                .unwrap();
+            }
             old.pragma_update(None, "user_version", version).unwrap();
             drop(old);
-            assert_eq!(
-                ids(&Catalogue::open(dir.path()).unwrap()),
-                ["two", "one"],
-                "{version}"
-            );
+            let catalogue = Catalogue::open(dir.path()).unwrap();
+            assert_eq!(ids(&catalogue), ["two", "one"], "{version}");
+            let kept = catalogue.find("kept").map(|entry| entry.id).ok();
+            assert_eq!(kept.as_deref(), (version > 0).then_some("one"));
         }
         let dir = runs();
         let newer = Connection::open(dir.path().join("catalogue.sqlite")).unwrap();

@@ -107,11 +107,80 @@ fn two_boards_are_measured_at_once_and_told_in_one_report() {
     let refused = said(scalebench(&["compare", "run", "run/local", "--runs"]).arg(dir.path()));
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.err.contains("a run of 2 boards"), "{refused:?}");
+    taken_whole(dir.path());
     let kept = said(scalebench(&["rm", "run/local", "--runs"]).arg(dir.path()));
     assert!(kept.err.contains("is one board of the run"), "{kept:?}");
     let gone = said(scalebench(&["rm", "run", "--runs"]).arg(dir.path()));
     assert_eq!(gone.code, Some(0), "{gone:?}");
     assert!(!folder.exists());
+}
+
+/// What else is done with the run as a whole.
+fn taken_whole(dir: &Path) {
+    let at_home = |arguments: &[&str]| said(scalebench(arguments).arg("--runs").arg(dir));
+    let tagged = at_home(&["tag", "run", "night"]);
+    assert_eq!(tagged.code, Some(0), "{tagged:?}");
+    let hidden = at_home(&["tag", "run/local", "run"]);
+    assert_eq!(hidden.code, Some(2), "{hidden:?}");
+
+    // Board by board, and a board's figures are no worse than they are.
+    let same = at_home(&["compare", "night", "run", "--json"]);
+    assert_eq!(same.code, Some(0), "{same:?}");
+    let compared: Value = serde_json::from_str(&same.out).unwrap();
+    for board in ["local", "local-simulated"] {
+        let judged = compared["boards"][board]["judged"].as_array().unwrap();
+        assert!(judged.len() >= 4, "{compared}");
+        assert!(judged.iter().all(|one| one["before"] == one["after"]));
+    }
+    let page = at_home(&["compare", "run", "night", "--markdown"]);
+    for board in ["local", "local-simulated"] {
+        let heading = format!("### scalebench: {board}: ");
+        assert!(page.out.contains(&heading), "{page:?}");
+    }
+
+    let picked = at_home(&["pick", "night", "--max-latency=1s", "--json"]);
+    assert_eq!(picked.code, Some(0), "{picked:?}");
+    let answers: Value = serde_json::from_str(&picked.out).unwrap();
+    for board in ["local", "local-simulated"] {
+        assert_eq!(answers[board][0]["fits"], true, "{answers}");
+    }
+
+    // Another laptop's.
+    let other = tempfile::tempdir().unwrap();
+    let import = || {
+        let mut command = scalebench(&["import", "--runs"]);
+        said(command.arg(other.path()).arg(dir.join("run")))
+    };
+    let kept = import();
+    assert_eq!(kept.code, Some(0), "{kept:?}");
+    for board in ["local", "local-simulated"] {
+        let file = |root: &Path| parsed(&root.join("run").join(board).join("run.json"));
+        assert_eq!(file(other.path())["results"], file(dir)["results"]);
+    }
+    assert!(other.path().join("run/report.html").is_file());
+    let listed = said(scalebench(&["list", "--runs"]).arg(other.path()));
+    assert!(listed.out.contains("run/local-simulated"), "{listed:?}");
+    let again = import();
+    assert_eq!(again.code, Some(2), "{again:?}");
+
+    // A board that only one of the runs has is lost, or added.
+    let index = other.path().join("run/boards.json");
+    let mut boards = parsed(&index);
+    boards["boards"].as_array_mut().unwrap().pop();
+    fs::write(&index, boards.to_string()).unwrap();
+    let fewer = other.path().join("run").display().to_string();
+    let lost = at_home(&["compare", "run", &fewer]);
+    assert_eq!(lost.code, Some(1), "{lost:?}");
+    assert!(
+        lost.out.contains("boards only before: local-simulated"),
+        "{lost:?}"
+    );
+    let added = at_home(&["compare", &fewer, "run"]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    assert!(
+        added.out.contains("boards only after: local-simulated"),
+        "{added:?}"
+    );
 }
 
 #[test]

@@ -1,32 +1,132 @@
 //! `scalebench compare`
 
+use super::kept::Kept;
 use super::out;
-use super::place::named;
 use crate::cli::CompareArgs;
+use crate::failure::Wrong;
 use anyhow::Result;
 use comfy_table::{Cell, Color};
-use scalebench::compare::{Comparison, Judged, Of, Verdict, alike, compare as judge};
+use scalebench::compare::{Comparison, Judged, Of, Unlike, Verdict, alike, compare as judge};
 use scalebench::scaling::Figure;
-use scalebench::store::json;
+use scalebench::store::{RunFile, json};
 use scalebench::table::{plain, right};
 use scalebench::{text, units};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 pub(crate) fn compare(args: &CompareArgs) -> Result<ExitCode> {
-    let before = named(&args.before, &args.runs.runs)?.load()?;
-    let after = named(&args.after, &args.runs.runs)?.load()?;
-    if !args.across_boards {
-        alike(&before, &after)?;
+    let before = Kept::named(&args.before, &args.runs.runs)?;
+    let after = Kept::named(&args.after, &args.runs.runs)?;
+    let several = |kept: &Kept| matches!(kept, Kept::Several(_));
+    if several(&before) && several(&after) {
+        return boards(args, &before, &after);
     }
-    let comparison = judge(&before, &after, args.threshold);
+    // With a run on several boards on one side only, this tells which boards there are to choose from.
+    let (before, after) = (before.one()?.load()?, after.one()?.load()?);
+    let comparison = judged(args, &before, &after)?;
     if args.json {
         out::bytes(&json(&comparison))?;
     } else if args.markdown {
-        out::bytes(markdown(&comparison).as_bytes())?;
+        out::bytes(markdown("", &comparison).as_bytes())?;
     } else {
         print(&comparison)?;
     }
     Ok(ExitCode::from(u8::from(comparison.is_worse())))
+}
+
+fn judged(args: &CompareArgs, before: &RunFile, after: &RunFile) -> Result<Comparison, Unlike> {
+    if !args.across_boards {
+        alike(before, after)?;
+    }
+    Ok(judge(before, after, args.threshold))
+}
+
+/// Two runs on several boards, a comparison a board of the same name. What cannot be compared is an error only
+/// where nothing can.
+#[derive(Serialize)]
+struct Boards {
+    boards: BTreeMap<String, Comparison>,
+    /// Why boards that both have were not compared.
+    refused: BTreeMap<String, String>,
+    /// Boards that only the first has.
+    lost: Vec<String>,
+    /// Boards that only the second has.
+    added: Vec<String>,
+}
+
+fn boards(args: &CompareArgs, before: &Kept, after: &Kept) -> Result<ExitCode> {
+    let runs = |kept: &Kept| -> Result<BTreeMap<String, RunFile>> {
+        let files = kept.files()?.into_iter();
+        Ok(files
+            .filter_map(|(name, file)| Some((name?, file)))
+            .collect())
+    };
+    let (before, after) = (runs(before)?, runs(after)?);
+    let only = |these: &BTreeMap<String, RunFile>, those: &BTreeMap<String, RunFile>| {
+        let names = these.keys().filter(|name| !those.contains_key(*name));
+        names.cloned().collect::<Vec<String>>()
+    };
+    let mut all = Boards {
+        boards: BTreeMap::new(),
+        refused: BTreeMap::new(),
+        lost: only(&before, &after),
+        added: only(&after, &before),
+    };
+    let mut unlike = None;
+    for (name, a) in &before {
+        let Some(b) = after.get(name) else { continue };
+        match judged(args, a, b) {
+            Ok(comparison) => drop(all.boards.insert(name.clone(), comparison)),
+            Err(why) => {
+                all.refused.insert(name.clone(), why.to_string());
+                unlike = Some(why);
+            }
+        }
+    }
+    if all.boards.is_empty() {
+        return Err(match unlike {
+            Some(why) => why.into(),
+            None => Wrong(
+                "the two runs have no board in common: name a board's own run of each".to_owned(),
+            )
+            .into(),
+        });
+    }
+    if args.json {
+        out::bytes(&json(&all))?;
+    } else if args.markdown {
+        for (name, comparison) in &all.boards {
+            out::bytes(markdown(&format!("{name}: "), comparison).as_bytes())?;
+            out::line("")?;
+        }
+        out::bytes(text::markdown(&all.remarks()).as_bytes())?;
+    } else {
+        for (name, comparison) in &all.boards {
+            out::line(name)?;
+            print(comparison)?;
+        }
+        out::bytes(all.remarks().as_bytes())?;
+    }
+    let worse = all.boards.values().any(Comparison::is_worse);
+    let missing = !all.lost.is_empty() || !all.refused.is_empty();
+    Ok(ExitCode::from(u8::from(worse || missing)))
+}
+
+impl Boards {
+    /// What is to be said of boards that were not compared, a line each.
+    fn remarks(&self) -> String {
+        let mut said = String::new();
+        for (name, why) in &self.refused {
+            said += &format!("{name} is not compared: {why}\n");
+        }
+        for (names, when) in [(&self.lost, "before"), (&self.added, "after")] {
+            if !names.is_empty() {
+                said += &format!("boards only {when}: {}\n", names.join(", "));
+            }
+        }
+        said
+    }
 }
 
 fn print(comparison: &Comparison) -> Result<()> {
@@ -55,7 +155,7 @@ fn print(comparison: &Comparison) -> Result<()> {
 }
 
 /// A comment for a pull request: what changed first, everything else folded away.
-fn markdown(comparison: &Comparison) -> String {
+fn markdown(of_what: &str, comparison: &Comparison) -> String {
     let row = |one: &Judged| {
         format!(
             "| {} | {} | {} | {} | {} | {} |\n",
@@ -74,7 +174,8 @@ fn markdown(comparison: &Comparison) -> String {
     let changed = |one: &&Judged| matches!(one.verdict, Verdict::Better | Verdict::Worse);
     let (changed, rest): (Vec<_>, Vec<_>) = comparison.judged.iter().partition(changed);
     let mut page = format!(
-        "### scalebench: {}\n\n{}\n",
+        "### scalebench: {}{}\n\n{}\n",
+        text::markdown(of_what),
         headline(comparison),
         text::markdown(&summary(comparison))
     );

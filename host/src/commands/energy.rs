@@ -1,8 +1,8 @@
 //! `scalebench energy`
 
+use super::kept::one_or_newest;
 use super::mlperf_tiny::result;
 use super::out;
-use super::place::named_or_newest;
 use crate::cli::EnergyArgs;
 use anyhow::Result;
 use scalebench::meter::recording::{Hints, Recording};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 pub(crate) fn energy(args: &EnergyArgs) -> Result<ExitCode> {
-    let folder = named_or_newest(args.run.as_deref(), &args.runs.runs)?;
+    let folder = one_or_newest(args.run.as_deref(), &args.runs.runs)?;
     let mut file = folder.load()?;
     let hints = Hints {
         trigger: args.trigger.as_deref(),

@@ -1,14 +1,15 @@
 //! `scalebench export` and `scalebench import`
 
+use super::kept::Kept;
 use super::out;
-use super::place::{named, several};
 use crate::cli::{ExportArgs, ExportFormat, ImportArgs};
 use crate::failure::Wrong;
 use anyhow::Result;
 use scalebench::capture::Writer;
 use scalebench::catalogue::Catalogue;
 use scalebench::export::{Exported, csv, document, partitions};
-use scalebench::store::{RunFolder, StoreError, json};
+use scalebench::fleet::FleetFolder;
+use scalebench::store::{RunFile, RunFolder, StoreError, json};
 use scalebench::{published, report};
 use scalebench_models::shipped_tables;
 use std::fs;
@@ -31,16 +32,13 @@ pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
     // All boards of a run on several.
     let mut folders = Vec::new();
     for name in &names {
-        let kept = args.runs.runs.join(name);
-        match several(name, &args.runs.runs) {
-            Some(fleet) => {
-                for member in fleet.load()?.boards {
-                    folders.push(RunFolder::open(&fleet.member(&member.name))?);
-                }
-            }
-            None if kept.is_dir() => folders.push(RunFolder::open(&kept)?),
-            None => folders.push(named(name, &args.runs.runs)?),
-        }
+        let dir = args.runs.runs.join(name);
+        let kept = if dir.is_dir() {
+            Kept::at(&dir)?
+        } else {
+            Kept::named(name, &args.runs.runs)?
+        };
+        folders.extend(kept.folders()?);
     }
     let read = |folder: &RunFolder| -> Result<Exported> {
         Ok(Exported::read(
@@ -90,34 +88,65 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode> {
             out::line(format!("{} is kept as {id}", from.display()))?;
             continue;
         }
-        let folder = RunFolder::open(from)?;
-        let mut file = folder.load()?;
-        if let Some(expected) = &file.capture_sha256
-            && *expected != folder.capture_sha256()?
-        {
-            return Err(Wrong(format!(
-                "{}: its capture is not the one that run.json was written with: copy the folder again",
-                from.display()
-            ))
-            .into());
-        }
-        file.results = folder.replay()?.results();
         let id = from
             .canonicalize()
             .ok()
             .and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         let id =
             id.ok_or_else(|| Wrong(format!("{} has no name to keep it by", from.display())))?;
-        let to = RunFolder::create(&args.runs.runs.join(&id))?;
-        for name in ["capture.bin", "log.txt"] {
-            copy(&from.join(name), &to.dir().join(name))?;
+        let to = args.runs.runs.join(&id);
+        match Kept::at(from)? {
+            Kept::One(folder) => {
+                let file = sound(&folder)?;
+                keep(&folder, &to, &file)?;
+                catalogue.enter(&id, &file)?;
+            }
+            Kept::Several(fleet) => {
+                let index = fleet.load()?;
+                // All boards are sound before anything is kept.
+                let mut boards = Vec::new();
+                for member in &index.boards {
+                    let folder = RunFolder::open(&fleet.member(&member.name))?;
+                    boards.push((&member.name, sound(&folder)?, folder));
+                }
+                let to = FleetFolder::create(&to, &index)?;
+                for (name, file, folder) in &boards {
+                    keep(folder, &to.member(name), file)?;
+                    catalogue.enter(&format!("{id}/{name}"), file)?;
+                }
+                to.write_report()?;
+            }
         }
-        to.save(&file)?;
-        to.write(&to.report(), report::page(&file).as_bytes())?;
-        catalogue.enter(&id, &file)?;
         out::line(format!("{} is kept as {id}", from.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A run as its capture tells it, if that is the one it was written with.
+fn sound(folder: &RunFolder) -> Result<RunFile> {
+    let mut file = folder.load()?;
+    if let Some(expected) = &file.capture_sha256
+        && *expected != folder.capture_sha256()?
+    {
+        return Err(Wrong(format!(
+            "{}: its capture is not the one that run.json was written with: copy the folder again",
+            folder.dir().display()
+        ))
+        .into());
+    }
+    file.results = folder.replay()?.results();
+    Ok(file)
+}
+
+/// Copies what tells a run into a folder of its own.
+fn keep(from: &RunFolder, to: &Path, file: &RunFile) -> Result<()> {
+    let to = RunFolder::create(to)?;
+    for name in ["capture.bin", "log.txt"] {
+        copy(&from.dir().join(name), &to.dir().join(name))?;
+    }
+    to.save(file)?;
+    to.write(&to.report(), report::page(file).as_bytes())?;
+    Ok(())
 }
 
 /// The published tables that are meant: a file, or those that ship under a name; `None` of a folder.
@@ -128,7 +157,7 @@ fn tables(from: &Path) -> Result<Option<Vec<PathBuf>>> {
     {
         return Ok(Some(vec![from.to_owned()]));
     }
-    if from.is_dir() && RunFolder::open(from).is_ok() {
+    if from.is_dir() && Kept::at(from).is_ok() {
         return Ok(None);
     }
     let root = scalebench_models::root(None);

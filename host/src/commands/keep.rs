@@ -1,6 +1,6 @@
 //! `scalebench list`, `show`, `tag` and `rm`
 
-use super::place::{named_or_newest, several};
+use super::kept::Kept;
 use super::{fleet, out};
 use crate::cli::{ListArgs, RmArgs, ShowArgs, TagArgs};
 use anyhow::Result;
@@ -44,11 +44,10 @@ pub(crate) fn list(args: &ListArgs) -> Result<ExitCode> {
 }
 
 pub(crate) fn show(args: &ShowArgs) -> Result<ExitCode> {
-    let name = args.run.as_deref();
-    if let Some(folder) = name.and_then(|name| several(name, &args.runs.runs)) {
-        return show_several(args, &folder);
-    }
-    let folder = named_or_newest(args.run.as_deref(), &args.runs.runs)?;
+    let folder = match Kept::named_or_newest(args.run.as_deref(), &args.runs.runs)? {
+        Kept::One(folder) => folder,
+        Kept::Several(fleet) => return show_several(args, &fleet),
+    };
     let file = folder.load()?;
     let analysis = Analysis::of(&file);
     if args.json {

@@ -7,6 +7,7 @@ pub(crate) mod energy;
 pub(crate) mod export;
 mod fleet;
 pub(crate) mod keep;
+mod kept;
 pub(crate) mod link;
 pub(crate) mod lists;
 mod live;

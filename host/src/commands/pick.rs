@@ -1,15 +1,17 @@
 //! `scalebench pick`
 
+use super::kept::Kept;
 use super::out;
-use super::place::named_or_newest;
 use crate::cli::PickArgs;
 use crate::failure::Wrong;
 use anyhow::Result;
 use scalebench::scaling::pick::{Choice, Limits, Picked, pick as choose};
 use scalebench::scaling::{Cost, Measured, families, family, measured};
-use scalebench::store::json;
+use scalebench::store::{RunFile, json};
 use scalebench::units;
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The JSON of one family's answer.
@@ -25,8 +27,46 @@ struct Answer<'a> {
 }
 
 pub(crate) fn pick(args: &PickArgs) -> Result<ExitCode> {
-    let folder = named_or_newest(args.run.as_deref(), &args.runs.runs)?;
-    let all = measured(&folder.load()?);
+    let kept = Kept::named_or_newest(args.run.as_deref(), &args.runs.runs)?;
+    let boards = kept.files()?;
+    if let [(None, file)] = boards.as_slice() {
+        let (answers, fit) = answered(args, kept.dir(), file)?;
+        if args.json {
+            out::bytes(&json(&answers))?;
+        }
+        return Ok(ExitCode::from(u8::from(!fit)));
+    }
+    // Each board for itself; one that was not measured holds up no other.
+    let (mut all, mut fit, mut first) = (BTreeMap::new(), true, None);
+    for (name, file) in &boards {
+        let name = name.clone().unwrap_or_default();
+        if !args.json {
+            out::line(&name)?;
+        }
+        match answered(args, &kept.dir().join(&name), file) {
+            Ok((answers, fits)) => {
+                fit &= fits;
+                all.insert(name, answers);
+            }
+            Err(error) => {
+                eprintln!("{name}: {error}");
+                fit = false;
+                first.get_or_insert(error);
+            }
+        }
+    }
+    if let (true, Some(error)) = (all.is_empty(), first) {
+        return Err(error);
+    }
+    if args.json {
+        out::bytes(&json(&all))?;
+    }
+    Ok(ExitCode::from(u8::from(!fit)))
+}
+
+/// The answers for one board: said, or for JSON; and whether a variant of every family keeps the limits.
+fn answered(args: &PickArgs, dir: &Path, file: &RunFile) -> Result<(Vec<serde_json::Value>, bool)> {
+    let all = measured(file);
     let wanted: Vec<&str> = families(&all)
         .into_iter()
         .filter(|name| args.family.is_empty() || args.family.iter().any(|family| family == name))
@@ -34,8 +74,8 @@ pub(crate) fn pick(args: &PickArgs) -> Result<ExitCode> {
     if wanted.is_empty() {
         return Err(Wrong(format!(
             "{} has no variant of these families with both a latency and a quality: see `scalebench show {}`",
-            folder.dir().display(),
-            folder.dir().display()
+            dir.display(),
+            dir.display()
         ))
         .into());
     }
@@ -101,10 +141,7 @@ pub(crate) fn pick(args: &PickArgs) -> Result<ExitCode> {
             }
         }
     }
-    if args.json {
-        out::bytes(&json(&answers))?;
-    }
-    Ok(ExitCode::from(u8::from(!all_fit)))
+    Ok((answers, all_fit))
 }
 
 fn say(name: &str, picked: &Picked<'_>) -> Result<()> {

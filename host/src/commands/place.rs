@@ -3,13 +3,10 @@
 use crate::cli::{Place, Places};
 use crate::failure::Wrong;
 use anyhow::Result;
-use scalebench::catalogue::Catalogue;
-use scalebench::fleet::FleetFolder;
 use scalebench::port::Port;
-use scalebench::store::{RunFolder, StoreError};
 use scalebench::virtual_board::{Setup, VirtualBoard};
 use scalebench_boards::{Board, BoardError, Kind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A port, open, and what is behind it.
 pub(crate) struct Reached {
@@ -153,36 +150,6 @@ pub(crate) fn reach(place: &Place) -> Result<Reached> {
         baud,
         virtual_board,
     })
-}
-
-/// The run that a folder, a tag or an id names.
-pub(crate) fn named(name: &str, runs: &Path) -> Result<RunFolder> {
-    let dir = Path::new(name);
-    if dir.is_dir() {
-        return Ok(RunFolder::open(dir)?);
-    }
-    let catalogue = Catalogue::open(runs)?;
-    if FleetFolder::at(&runs.join(name)).is_some() {
-        return Ok(RunFolder::open(&runs.join(name))?);
-    }
-    Ok(RunFolder::open(&catalogue.find(name)?.dir)?)
-}
-
-/// The run on several boards that a folder, or a name in the folder of runs, holds.
-pub(crate) fn several(name: &str, runs: &Path) -> Option<FleetFolder> {
-    FleetFolder::at(Path::new(name)).or_else(|| FleetFolder::at(&runs.join(name)))
-}
-
-/// The run of that name or, without one, the newest that is kept.
-pub(crate) fn named_or_newest(name: Option<&str>, runs: &Path) -> Result<RunFolder> {
-    if let Some(name) = name {
-        return named(name, runs);
-    }
-    let entries = Catalogue::open(runs)?.list()?;
-    let newest = entries.first().ok_or_else(|| StoreError::NoRun {
-        path: runs.to_owned(),
-    })?;
-    Ok(RunFolder::open(&newest.dir)?)
 }
 
 #[cfg(test)]

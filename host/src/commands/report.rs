@@ -1,23 +1,16 @@
 //! `scalebench report`
 
+use super::kept::one_or_newest;
 use super::out;
-use super::place::{named_or_newest, several};
 use crate::cli::ReportArgs;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use scalebench::report::{self, Painter};
 use scalebench::store::StoreError;
 use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode> {
-    let name = args.run.as_deref();
-    if let Some(name) = name.filter(|name| several(name, &args.runs.runs).is_some()) {
-        bail!(
-            "{} holds a run on several boards: name one of the folders in it",
-            scalebench::text::escaped(name)
-        );
-    }
-    let folder = named_or_newest(name, &args.runs.runs)?;
+    let folder = one_or_newest(args.run.as_deref(), &args.runs.runs)?;
     let file = folder.load()?;
     folder.write(&folder.report(), report::page(&file).as_bytes())?;
     let drawings = match (&args.svg, &args.png) {
