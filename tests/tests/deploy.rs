@@ -261,5 +261,5 @@ fn a_board_whose_key_is_another_than_before_is_not_spoken_to() {
             .env("SCALEBENCH_SSH", server.dir.path().join("ssh")),
     );
     assert_eq!(told.code, Some(3), "{told:?}");
-    assert!(told.err.contains("making a folder failed"), "{told:?}");
+    assert!(told.err.contains("reaching it failed"), "{told:?}");
 }
