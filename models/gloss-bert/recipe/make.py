@@ -59,7 +59,8 @@ notes = """
 BERT encoders: learned positions, post-layer-normalisation, feed-forward of 4H with ReLU, tanh pooler on [CLS], softmax
 appended for deployment. Heads of at most 16 numbers up to H = 32, of 64 at H = 64. All sizes share token vectors of
 {gloss.EMBEDDING} numbers, projected to H, so that the table does not outweigh the encoder. No attention mask: padding is a token like
-any other. Batches of {gloss.BATCH}, AdamW, {gloss.EPOCHS[16]} epochs up to H = 32 and {gloss.EPOCHS[64]} at H = 64. The split is by the SHA-256 of the definition's words, a tenth held out; {left_out}
+any other. Batches of {gloss.BATCH}, AdamW, {gloss.EPOCHS[16]} epochs up to H = 32 and {gloss.EPOCHS[64]} at H = 64: quality
+compares sizes as they were trained here, not at equal training. The split is by the SHA-256 of the definition's words, a tenth held out; {left_out}
 held-out definitions whose ids also occur in training, or twice, were left out; the evaluation set is the {gloss.EVALUATED} of the rest
 with the smallest SHA-256."""
 preprocessing = """
