@@ -23,6 +23,8 @@ const TRIALS: [&str; 6] = [
     "7",
 ];
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a runner may weigh, with every kernel and operator.
+const MOST_BYTES: u64 = 5_250_000;
 
 /// An image with two families, made by the real program.
 fn image(board: &Board, folder: &Path) -> PathBuf {
@@ -252,6 +254,9 @@ fn the_processor_counts_the_same_in_every_window_and_the_trigger_marks_them() {
 fn benched_under_user_emulation(name: &str, emulator: &str) {
     let board = scalebench_boards::load(name).unwrap();
     let runner = scalebench::cross::build(&board).expect("the runner builds");
+    let size = fs::metadata(&runner.stripped).expect("it is there").len();
+    println!("{name}: the runner is {size} bytes");
+    assert!(size < MOST_BYTES, "{size} bytes are too many");
     let dir = tempfile::tempdir().unwrap();
     let command = format!(
         "{emulator} {} --emulator {emulator}",
