@@ -30,6 +30,7 @@ fn planned(trial: u32, variant: &str, precision: Precision, macs: u64) -> Planne
         model: file('a', 2 * macs),
         golden: file('b', 4_096),
         answers: Default::default(),
+        weights: Default::default(),
         tolerance: Tolerance {
             steps: 0,
             absolute: 1e-5,

@@ -9,7 +9,7 @@ use crate::units;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use scalebench_models::{
-    Answers, Artefact, Build, Direction, Family, Metric, Precision, UseCase, Variant,
+    Answers, Artefact, Build, Direction, Family, Metric, Precision, UseCase, Variant, Weights,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,6 +187,9 @@ pub struct PlannedTrial {
     pub answers: Answers,
     /// How near they must be met.
     pub tolerance: Tolerance,
+    /// Where the model's weights come from.
+    #[serde(default, skip_serializing_if = "Weights::are_trained")]
+    pub weights: Weights,
     /// The evaluation set.
     pub dataset: Option<File>,
     /// Samples of it to score, from the first; zero for all.
@@ -560,6 +563,7 @@ fn planned(
             absolute: build.tolerance.absolute.unwrap_or(0.0) as f32,
             relative: build.tolerance.relative.unwrap_or(0.0) as f32,
         },
+        weights: manifest.weights,
         dataset: dataset.map(|entry| (&entry.artefact).into()),
         samples,
         operators: Vec::new(),

@@ -206,6 +206,7 @@ fn planned(table: &Published, trial: u32, row: &PublishedRow) -> PlannedTrial {
         model: unknown(),
         golden: unknown(),
         answers: Default::default(),
+        weights: Default::default(),
         tolerance: Tolerance {
             steps: 0,
             absolute: 0.0,

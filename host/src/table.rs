@@ -324,6 +324,7 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
         .chain(governor_remark(file))
         .chain(power_remarks(file))
         .chain(own_answers(file))
+        .chain(seeded(file))
         .chain(timed(file))
         .collect()
 }
@@ -341,6 +342,18 @@ fn own_answers(file: &RunFile) -> Option<String> {
         )
     })
 }
+
+/// Of which variants there is no quality, because their weights are drawn and not trained.
+fn seeded(file: &RunFile) -> Option<String> {
+    let drawn = ordered(file)
+        .into_iter()
+        .filter(|(planned, _)| !planned.weights.are_trained());
+    let labels: Vec<String> = drawn.map(|(planned, _)| planned.label()).collect();
+    (!labels.is_empty()).then(|| format!("{}: {UNMEASURED}", labels.join(", ")))
+}
+
+/// What stands for the quality of weights that were not trained.
+pub const UNMEASURED: &str = "quality not measured: seeded weights";
 
 /// What latencies of detection hold.
 #[must_use]

@@ -67,8 +67,10 @@ words! {
 
 words! {
     /// Where a family's weights come from.
+    #[derive(Default)]
     Weights {
         /// Trained: quality figures mean something.
+        #[default]
         Trained = "trained",
         /// Drawn from a seed to measure cost only: quality is not measured.
         Seeded = "seeded",
@@ -85,6 +87,13 @@ words! {
         /// The engine's own, on the machine where the family was added: they show that boards agree with that
         /// machine, and nothing about a reference.
         Engine = "engine",
+    }
+}
+
+impl Weights {
+    /// Whether they were trained.
+    pub fn are_trained(&self) -> bool {
+        *self == Self::Trained
     }
 }
 

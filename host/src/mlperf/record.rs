@@ -160,6 +160,7 @@ pub fn plan(
             model: model.file.clone().unwrap_or_else(unknown),
             golden: unknown(),
             answers: Default::default(),
+            weights: Default::default(),
             tolerance: Tolerance {
                 steps: 0,
                 absolute: 0.0,

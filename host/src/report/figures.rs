@@ -72,7 +72,11 @@ fn line(
             td.n { (planned.unstated.shown_operations(planned.macs)) }
             td.n { (known(planned.model.bytes, units::bytes)) }
             @if result.status == Status::Done {
-                td.n { (table::quality(planned, result).map_or_else(none, |text| without_name(&text))) }
+                @if planned.weights.are_trained() {
+                    td.n { (table::quality(planned, result).map_or_else(none, |text| without_name(&text))) }
+                } @else {
+                    td.n { span.muted { (table::UNMEASURED) } }
+                }
                 td.n { (time(result.load_ns)) }
                 td.n { (time(result.cold_ns)) }
                 @match &result.latency {

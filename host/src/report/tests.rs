@@ -17,6 +17,23 @@ fn everything_a_board_says_is_escaped() {
 }
 
 #[test]
+fn seeded_weights_have_their_words_where_quality_would_stand() {
+    let mut file = example::run_file();
+    let said = |file: &RunFile| page(file).matches(crate::table::UNMEASURED).count();
+    assert_eq!(said(&file), 0);
+    for planned in &mut file.plan.trials {
+        planned.weights = scalebench_models::Weights::Seeded;
+    }
+    let done = file.results.trials.iter();
+    let done = done
+        .filter(|result| result.status == crate::results::Status::Done)
+        .count();
+    assert!(done > 0);
+    // In each row of what was measured, and once among the remarks.
+    assert_eq!(said(&file), done + 1);
+}
+
+#[test]
 fn the_page_needs_no_network_and_all_but_the_controls_are_there_without_its_script() {
     let page = page(&example::run_file());
     for forbidden in ["http://", "https://", "@import", "url(", "fetch("] {
