@@ -6,8 +6,8 @@ use crate::power::PowerLog;
 use crate::profile::{OperatorTime, Profile};
 use crate::receiver::Delivery;
 use crate::results::{
-    Board, CoreCounts, GoldenResult, GovernorResult, QualityResult, Received, RunResults, Status,
-    TrialResult,
+    Board, CoreCounts, GoldenResult, GovernorResult, Marked, QualityResult, Received, RunResults,
+    Status, TrialResult,
 };
 use crate::session::event;
 use crate::stats;
@@ -160,7 +160,7 @@ impl Aggregate {
     pub fn deliver(&mut self, delivery: &Delivery<'_>) {
         match delivery {
             Delivery::Opened(welcome) => {
-                self.under_way = None;
+                self.abandon();
                 self.ticks_per_second = welcome.board.clock.ticks_per_second.max(1);
                 let board = board(&welcome.board);
                 let measured = self
@@ -177,9 +177,11 @@ impl Aggregate {
             }
             Delivery::Restarted => {
                 self.under_way = None;
+                // What they were marked by may have begun anew.
+                self.results.discarded.clear();
                 self.results.restarts += 1;
             }
-            Delivery::Left => self.under_way = None,
+            Delivery::Left => self.abandon(),
             Delivery::Printed(text) => {
                 if self.results.printed.len() < MOST_PRINTED {
                     self.results.printed.push(text.clone());
@@ -188,6 +190,16 @@ impl Aggregate {
             Delivery::Message(kind, body) => self.message(*kind, body),
             Delivery::Waiting(_) | Delivery::Version(_) => {}
         }
+    }
+
+    /// Gives up the trial under way; a meter knows its windows all the same.
+    fn abandon(&mut self) {
+        let windows = self.under_way.take().map(|now| now.windows);
+        let marked = windows.into_iter().flatten().map(|timed| Marked {
+            begin: timed.window.begin,
+            end: timed.window.end,
+        });
+        self.results.discarded.extend(marked);
     }
 
     fn message(&mut self, kind: Kind, body: &[u8]) {
@@ -221,8 +233,10 @@ impl Aggregate {
         let ns = self.ns();
         match event {
             Event::TrialBegun { trial } => {
+                self.abandon();
                 let result = self.results.trials.get_mut(trial as usize)?;
                 let attempts = result.attempts.saturating_add(1);
+                let before = std::mem::take(&mut result.windows);
                 *result = TrialResult {
                     trial,
                     status: Status::Lost, // until it ends
@@ -234,6 +248,11 @@ impl Aggregate {
                     result: result.clone(),
                     ..UnderWay::default()
                 });
+                let marked = before.iter().map(|window| Marked {
+                    begin: window.begin,
+                    end: window.end,
+                });
+                self.results.discarded.extend(marked);
             }
             Event::Loaded(loaded) => {
                 let now = self.under_way.as_mut()?;
@@ -269,6 +288,10 @@ impl Aggregate {
                     return None;
                 }
                 timed.sent = Some(readings);
+            }
+            Event::Discarded { begin, end } => {
+                self.under_way.as_ref()?;
+                self.results.discarded.push(Marked { begin, end });
             }
             Event::Uncounted { what, reason } => {
                 let name = counter(what)?.to_owned();

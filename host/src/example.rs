@@ -218,6 +218,49 @@ mod tests {
         assert!(page.len() < 2_000_000, "a page of {} bytes", page.len());
     }
 
+    /// What the first trial's begin and end leave of windows that a meter has seen.
+    #[test]
+    fn windows_that_count_for_nothing_are_kept_in_mind_until_the_board_starts_anew() {
+        use crate::receiver::Delivery;
+        use scalebench_wire::frame::Kind;
+        use scalebench_wire::message::Event;
+        let mut aggregate = Aggregate::new(plan());
+        let tell = |aggregate: &mut Aggregate, event: &Event| {
+            let mut body = [0; 128];
+            let body = postcard::to_slice(event, &mut body).unwrap();
+            aggregate.deliver(&Delivery::Message(Kind::Event, body));
+        };
+        let discarded = |aggregate: &Aggregate| {
+            let results = aggregate.results(Default::default());
+            let marked = results.discarded.iter();
+            marked.map(|marked| marked.begin).collect::<Vec<_>>()
+        };
+        let window = |begin| {
+            Event::Window(scalebench_wire::message::Window {
+                window: 0,
+                begin,
+                end: begin + 50,
+                inferences: 1,
+                readings: 0,
+                sample: 0,
+                output_crc: 0,
+                before: Default::default(),
+                after: Default::default(),
+            })
+        };
+        tell(&mut aggregate, &Event::Discarded { begin: 1, end: 2 });
+        assert_eq!(discarded(&aggregate), [0; 0], "no trial is under way");
+        tell(&mut aggregate, &Event::TrialBegun { trial: 0 });
+        tell(&mut aggregate, &Event::Discarded { begin: 1, end: 2 });
+        tell(&mut aggregate, &window(100));
+        aggregate.deliver(&Delivery::Left);
+        assert_eq!(discarded(&aggregate), [1, 100]);
+        tell(&mut aggregate, &Event::TrialBegun { trial: 0 });
+        tell(&mut aggregate, &window(200));
+        aggregate.deliver(&Delivery::Restarted);
+        assert_eq!(discarded(&aggregate), [0; 0]);
+    }
+
     #[test]
     fn a_trial_becomes_figures() {
         let results = run_file().results;

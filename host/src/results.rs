@@ -39,6 +39,19 @@ pub struct RunResults {
     /// What became of the governor that the plan asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub governor: Option<GovernorResult>,
+    /// Windows since the board's last start that count for nothing: too short, or of a trial that was lost and begun
+    /// again. The trigger pin marked them like any other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discarded: Vec<Marked>,
+}
+
+/// What lies between two marks, in ticks of the board's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// First mark.
+    pub begin: u64,
+    /// Second mark.
+    pub end: u64,
 }
 
 /// A governor that was asked for.

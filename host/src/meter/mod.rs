@@ -20,7 +20,7 @@ pub mod recording;
 use crate::energy::{COVERAGE_FACTOR, integrate};
 use crate::power::{of_windows, tier_word, value};
 use crate::results::{
-    RailEnergy, RailResult, RunResults, Status, TrialResult, Value, WindowResult,
+    Marked, RailEnergy, RailResult, RunResults, Status, TrialResult, Value, WindowResult,
 };
 use accuracy::Accuracy;
 use clock::{Line, Span};
@@ -204,28 +204,23 @@ pub fn add(
         .board
         .as_ref()
         .map_or(1.0, |board| 1e9 / board.ticks_per_second.max(1) as f64);
-    let mut places: Vec<(usize, usize)> = Vec::new();
-    for (trial, result) in results.trials.iter().enumerate() {
-        places.extend((0..result.windows.len()).map(|window| (trial, window)));
+    let pulses = pulses(results, marks);
+    if pulses.iter().all(|pulse| pulse.place.is_none()) {
+        return Err(MeterError::NoWindows);
     }
-    let window = |&(trial, window): &(usize, usize)| &results.trials[trial].windows[window];
-    if marks == Marks::Board {
-        // The order of the plan is that of the capture, unless something was tried again.
-        places.sort_by_key(|place| window(place).begin);
-    }
-    let wanted: Vec<clock::Window> = places
-        .iter()
-        .map(|place| clock::Window {
-            name: format!(
+    let named = |pulse: &Pulse| clock::Window {
+        name: match pulse.place {
+            Some((trial, window)) => format!(
                 "window {} of trial {}",
-                window(place).window,
-                results.trials[place.0].trial
+                results.trials[trial].windows[window].window, results.trials[trial].trial
             ),
-            begin: window(place).begin as f64 * tick_ns / 1e9,
-            end: window(place).end as f64 * tick_ns / 1e9,
-            host: window(place).mean_ns * f64::from(window(place).inferences) / 1e9,
-        })
-        .collect();
+            None => "a window that was discarded".to_owned(),
+        },
+        begin: pulse.marked.begin as f64 * tick_ns / 1e9,
+        end: pulse.marked.end as f64 * tick_ns / 1e9,
+        host: pulse.host_s,
+    };
+    let wanted: Vec<clock::Window> = pulses.iter().map(named).collect();
     let aligned = clock::align(&wanted, recording, marks)?;
     let scale = recording.scale(accuracy.as_ref(), aligned.marks_s, aligned.rate_u)?;
     let rail = results
@@ -235,14 +230,17 @@ pub fn add(
         .unwrap_or(results.rails.len());
     let rail = u8::try_from(rail).unwrap_or(u8::MAX);
     let mut energies = Vec::new();
-    for (wanted, span) in wanted.iter().zip(&aligned.spans) {
+    for ((wanted, span), pulse) in wanted.iter().zip(&aligned.spans).zip(&pulses) {
+        let Some(place) = pulse.place else {
+            continue;
+        };
         let readings = recording.between(span);
         let integral =
             integrate(&readings, &scale, span.seconds).map_err(|reason| MeterError::Window {
                 window: wanted.name.clone(),
                 reason,
             })?;
-        energies.push(RailEnergy {
+        let energy = RailEnergy {
             rail,
             readings: u32::try_from(readings.len()).unwrap_or(u32::MAX),
             missed: 0,
@@ -253,9 +251,10 @@ pub fn add(
             idle_w: None,
             mean_w: integral.watts(),
             peak_w: integral.peak,
-        });
+        };
+        energies.push((place, energy));
     }
-    for (&(trial, window), energy) in places.iter().zip(energies) {
+    for ((trial, window), energy) in energies {
         let rails = &mut results.trials[trial].windows[window].rails;
         rails.retain(|other| other.rail != rail);
         rails.push(energy);
@@ -287,6 +286,42 @@ pub fn add(
         }),
     });
     Ok(())
+}
+
+/// A window as the pin marked it, whatever became of it.
+struct Pulse {
+    marked: Marked,
+    /// What it lasted by this machine's clock, in seconds.
+    host_s: f64,
+    /// The numbers of its trial and its window among the results; `None` where it was discarded.
+    place: Option<(usize, usize)>,
+}
+
+/// All windows of a run in the order in which the pin marked them.
+fn pulses(results: &RunResults, marks: Marks) -> Vec<Pulse> {
+    let mut pulses = Vec::new();
+    for (trial, result) in results.trials.iter().enumerate() {
+        for (window, told) in result.windows.iter().enumerate() {
+            pulses.push(Pulse {
+                marked: Marked {
+                    begin: told.begin,
+                    end: told.end,
+                },
+                host_s: told.mean_ns * f64::from(told.inferences) / 1e9,
+                place: Some((trial, window)),
+            });
+        }
+    }
+    if marks == Marks::Board {
+        pulses.extend(results.discarded.iter().map(|&marked| Pulse {
+            marked,
+            host_s: 0.0,
+            place: None,
+        }));
+        // The order of the plan is that of the capture, unless something was tried again.
+        pulses.sort_by_key(|pulse| pulse.marked.begin);
+    }
+    pulses
 }
 
 fn publish(trial: &mut TrialResult, rail: u8, marks: Marks) {

@@ -191,6 +191,34 @@ fn windows_are_found_by_either_level_and_the_meter_s_clock_is_told() {
 }
 
 #[test]
+fn a_window_that_was_discarded_has_pulsed_too() {
+    let (windows, wave) = three();
+    let mut pulsed = windows.clone();
+    let short = (2_000_000_000, 2_050_000_000);
+    pulsed.insert(2, short);
+    let text = recording(PERFECT, &wave, 2_800_000_000, &pulsed, false, 0);
+    let refusal = said(&text, &windows);
+    assert!(refusal.contains("edges are missing"), "{refusal}");
+    let mut results = run(&windows);
+    results.discarded.push(Marked {
+        begin: short.0,
+        end: short.1,
+    });
+    add(&mut results, &read(&text), Marks::Board, None).unwrap();
+    let measured = &results.trials[0].windows;
+    for (window, amperes) in measured.iter().zip([1.0, 1.1, 1.2]) {
+        let joules = window.rails[0].gross_j;
+        let off = joules.value - VOLTS * amperes * 0.4;
+        assert!(off.abs() <= joules.uncertainty, "{off} {joules:?}");
+    }
+    // Nothing is left of a run whose every window was discarded.
+    let mut none = run(&[]);
+    none.discarded = results.discarded;
+    let error = add(&mut none, &read(&text), Marks::Board, None).unwrap_err();
+    assert!(error.to_string().starts_with("the run has no windows"));
+}
+
+#[test]
 fn a_latency_that_may_not_be_published_has_no_energy_either() {
     let (windows, wave) = three();
     let text = recording(PERFECT, &wave, 2_800_000_000, &windows, false, 0);

@@ -569,6 +569,10 @@ impl Trial {
             && tries < WINDOW_TRIES
         {
             // The board got faster than it was in the warm-up: measure this window anew, longer.
+            around.event(&Event::Discarded {
+                begin: marks.begin,
+                end: marks.end,
+            });
             self.typical_ticks = (lasted / u64::from(self.pace.inferences)).max(1) * 9 / 10;
             self.calibrate(around);
             self.phase = Phase::Measure {

@@ -324,6 +324,13 @@ pub enum Event {
     },
     /// What was found in a picture of the accuracy pass, before [`Event::Quality`].
     Found(Found),
+    /// A window was too short and is measured again. An external meter has seen its pulse all the same.
+    Discarded {
+        /// The clock at the mark before its first inference, in ticks.
+        begin: u64,
+        /// The clock at the mark after its last.
+        end: u64,
+    },
 }
 
 /// The most boxes reported for a picture.

@@ -315,6 +315,8 @@ golden!(event: Event {
     Event::Found(_) =>
         Event::Found(found(300, FoundBox { class: 2, score: 0.5, right: 128 }, 1)),
         ["16", "ac 02", "01", "02 00 00 00 3f 80 01"];
+    Event::Discarded { begin: _, end: _ } =>
+        Event::Discarded { begin: 300, end: 128 }, ["17", "ac 02", "80 01"];
 });
 
 golden!(counter: Counter {
@@ -540,6 +542,7 @@ largest!(the_largest_event_fits: Event {
         FoundBox { class: u16::MAX, score: f32::MAX, right: u16::MAX },
         MAX_FOUND,
     ));
+    Event::Discarded { begin: _, end: _ } => Event::Discarded { begin: u64::MAX, end: u64::MAX };
 });
 
 /// Reads `body`; what was read must survive another trip.
