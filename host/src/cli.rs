@@ -650,6 +650,9 @@ pub(crate) struct ImageArgs {
     /// ELF of a runner that was built for this board [default: built now]
     #[arg(long, value_name = "FILE")]
     pub(crate) runner: Option<PathBuf>,
+    /// A kernel module that the board needs, such as i2c-dev.ko; may be repeated, those that others need first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) module: Vec<PathBuf>,
     /// Folder of families [default: the shipped one, or $SCALEBENCH_MODELS]
     #[arg(long, value_name = "DIR")]
     pub(crate) models: Option<PathBuf>,

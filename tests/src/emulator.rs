@@ -140,9 +140,40 @@ impl Drop for Machine {
     }
 }
 
+/// Drivers of an I²C adapter behind USB, those that others need first.
+const MODULES: [&str; 6] = [
+    "usb-common",
+    "usbcore",
+    "xhci-hcd",
+    "xhci-pci",
+    "i2c-dev",
+    "i2c-tiny-usb",
+];
+
+/// Those of [`MODULES`] that the stock kernel of an emulated board does not have built in, in order.
+///
+/// # Panics
+/// When they are not there.
+#[must_use]
+pub fn modules(board: &Board) -> Vec<PathBuf> {
+    let folder = kernels().join(format!("{}.modules", board.name));
+    let files = MODULES.map(|name| folder.join(format!("{name}.ko")));
+    let found: Vec<_> = files.into_iter().filter(|file| file.exists()).collect();
+    assert!(
+        found.len() > 1,
+        "{} is empty: run .ci/stock-kernels",
+        folder.display()
+    );
+    found
+}
+
 /// The stock kernel of an emulated board.
 fn kernel(board: &Board) -> PathBuf {
-    let folder = std::env::var_os("SCALEBENCH_KERNELS")
-        .expect("$SCALEBENCH_KERNELS names the folder that .ci/stock-kernels has filled");
-    Path::new(&folder).join(format!("{}.vmlinuz", board.name))
+    kernels().join(format!("{}.vmlinuz", board.name))
+}
+
+fn kernels() -> PathBuf {
+    std::env::var_os("SCALEBENCH_KERNELS")
+        .expect("$SCALEBENCH_KERNELS names the folder that .ci/stock-kernels has filled")
+        .into()
 }

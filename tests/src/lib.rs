@@ -8,6 +8,7 @@
 //! | [`cable`] | a cable that is pulled out and plugged in again |
 //! | [`emulator`] | boards under `qemu-system`, with stock kernels |
 //! | [`mlperf`] | inputs of MLPerf Tiny, labelled by the reference kernels |
+//! | [`usb_adapter`] | an I²C adapter in an emulated board's USB port |
 //! | [`lab`] | the real programs: built, started, killed, listened to |
 
 pub mod browser;
@@ -17,3 +18,4 @@ pub mod fake_board;
 pub mod lab;
 pub mod mlperf;
 pub mod noise;
+pub mod usb_adapter;

@@ -54,12 +54,15 @@ pub(crate) fn image(args: &ImageArgs) -> Result<ExitCode> {
         Some(_) => BTreeMap::new(),
         None => artefacts(args, &board)?,
     };
+    let modules = args.module.iter().map(|path| module(path));
+    let modules: Vec<_> = modules.collect::<Result<_>>()?;
     let runner = runner(args.runner.as_deref(), &board)?;
     let bytes = image::initramfs(&Contents {
         board: &board,
         board_file: scalebench_boards::text(&args.board)?.as_bytes(),
         runner: &read(&runner.stripped)?,
         artefacts: &artefacts,
+        modules: &modules,
         firmware,
     });
     fs::create_dir_all(&args.output)
@@ -121,6 +124,20 @@ pub(crate) fn deploy(args: &DeployArgs) -> Result<ExitCode> {
     ))?;
     remark(&board)?;
     Ok(ExitCode::from(if running.wait()? { 0 } else { 3 }))
+}
+
+/// A kernel module's name and content.
+fn module(path: &Path) -> Result<(String, Vec<u8>)> {
+    let bytes = read(path)?;
+    if !bytes.starts_with(b"\x7fELF") {
+        return Err(Wrong(format!(
+            "{} is no kernel module as a kernel takes it: give a .ko file, unpacked (unxz, unzstd) where it is packed",
+            path.display()
+        ))
+        .into());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok((name.into_owned(), bytes))
 }
 
 /// A runner that is there, or one that is built now.

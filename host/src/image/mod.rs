@@ -5,6 +5,7 @@
 //! | `init` | the runner, process 1 |
 //! | `board.toml` | the board file: serial device, speed, knobs |
 //! | `runner.args`, `model.tflite` | only of a board that speaks MLPerf Tiny's protocol: how, and with which model |
+//! | `modules/000-NAME.ko` and so on | drivers that the kernel is not built with, in the order in which process 1 loads them |
 //! | `var/lib/scalebench/<sha256>` | models, datasets and golden vectors, as the runner's store has them |
 //! | `dev/console`, `dev/null` | what process 1 needs before it can mount anything |
 
@@ -13,7 +14,7 @@ mod cpio;
 pub use cpio::Archive;
 
 use scalebench_boards::{Board, DeployMethod};
-use scalebench_runner::init::ARGUMENTS_FILE;
+use scalebench_runner::init::{ARGUMENTS_FILE, MODULES};
 use std::collections::BTreeMap;
 
 /// The archive's name in the image's folder.
@@ -34,6 +35,8 @@ pub struct Contents<'a> {
     pub runner: &'a [u8],
     /// Artefacts by their SHA-256 in hexadecimal.
     pub artefacts: &'a BTreeMap<String, Vec<u8>>,
+    /// Kernel modules in the order in which they are loaded: their names, and their files as the kernel takes them.
+    pub modules: &'a [(String, Vec<u8>)],
     /// What the runner serves as MLPerf Tiny firmware, instead of a scalebench host.
     pub firmware: Option<Firmware<'a>>,
 }
@@ -72,14 +75,24 @@ pub fn initramfs(contents: &Contents<'_>) -> Vec<u8> {
     archive.program("init", contents.runner);
     archive.file("board.toml", contents.board_file);
     if let Some(firmware) = &contents.firmware {
-        let arguments = ARGUMENTS_FILE.trim_start_matches('/');
-        archive.file(arguments, firmware.arguments().as_bytes());
+        archive.file(inside(ARGUMENTS_FILE), firmware.arguments().as_bytes());
         archive.file(MODEL, firmware.model);
+    }
+    if !contents.modules.is_empty() {
+        archive.directory(inside(MODULES));
+    }
+    for (place, (name, bytes)) in contents.modules.iter().enumerate() {
+        archive.file(&format!("{}/{place:03}-{name}", inside(MODULES)), bytes);
     }
     for (sha256, bytes) in contents.artefacts {
         archive.file(&format!("{STORE}/{sha256}"), bytes);
     }
     archive.finish()
+}
+
+/// A path on the board as archives have it.
+fn inside(path: &str) -> &str {
+    path.trim_start_matches('/')
 }
 
 /// The kernel's command line on this board.
@@ -134,6 +147,7 @@ mod tests {
             board_file: b"schema = 1\n",
             runner: b"\x7fELF",
             artefacts: &artefacts,
+            modules: &[],
             firmware: None,
         };
         let bytes = initramfs(&contents);
@@ -141,7 +155,7 @@ mod tests {
         let has = |text: &str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
         assert!(has(&format!("var/lib/scalebench/{sha256}\0")));
         assert!(has("init\0") && has("dev/console\0") && has("schema = 1\n"));
-        assert!(!has("bin/sh") && !has("runner.args"));
+        assert!(!has("bin/sh") && !has("runner.args") && !has("modules"));
     }
 
     #[test]
@@ -152,6 +166,10 @@ mod tests {
             board_file: b"schema = 1\n",
             runner: b"\x7fELF",
             artefacts: &BTreeMap::new(),
+            modules: &[
+                ("usbcore.ko".to_owned(), b"\x7fELF1".to_vec()),
+                ("i2c-dev.ko".to_owned(), b"\x7fELF2".to_vec()),
+            ],
             firmware: Some(Firmware {
                 model: b"TFL3",
                 model_id: "kws01",
@@ -160,6 +178,8 @@ mod tests {
         });
         let has = |text: &str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
         assert!(has("runner.args\0") && has("model.tflite\0") && has("TFL3"));
+        // In the order that was asked for, which is not that of the alphabet.
+        assert!(has("modules/000-usbcore.ko\0") && has("modules/001-i2c-dev.ko\0"));
         assert!(has(
             "--protocol\nmlperf-tiny\n--model\n/model.tflite\n--model-id\nkws01\n--energy\n"
         ));

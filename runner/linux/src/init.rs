@@ -1,9 +1,10 @@
 //! The runner as the first process of a board that `scalebench image` made.
 //!
-//! Process 1 mounts what the runner needs, starts the runner as its child, collects every process that
+//! Process 1 mounts what the runner needs, loads the drivers that came with the image, starts the runner as its child, collects every process that
 //! ends, feeds the watchdog, and starts the runner again when it ends, whatever the reason. A kernel that
 //! hangs no longer feeds the watchdog, and the board is reset. There is no shell and no network.
 
+use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -11,6 +12,7 @@ use nix::unistd::Pid;
 use scalebench_core::session::Farewell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use std::time::Duration;
 pub const BOARD_FILE: &str = "/board.toml";
 /// Where it keeps more arguments of the runner, one a line; absent for none.
 pub const ARGUMENTS_FILE: &str = "/runner.args";
+/// Where it keeps kernel modules; their names' order is that in which they are loaded. Absent for none.
+pub const MODULES: &str = "/modules";
 /// Exit code by which the runner asks process 1 to switch the board off.
 pub const POWER_OFF: u8 = 64;
 /// Exit code by which the runner asks process 1 to start the board anew.
@@ -62,6 +66,14 @@ pub fn run() -> ! {
             say(&format!("{place} cannot be mounted: {error}"));
         }
     }
+    for module in modules(Path::new(MODULES)) {
+        if let Err(error) = load(&module) {
+            say(&format!(
+                "{} cannot be loaded: {error}: is it this kernel's, and what it needs before it?",
+                module.display()
+            ));
+        }
+    }
     if let Ok(watchdog) = OpenOptions::new().write(true).open("/dev/watchdog") {
         thread::spawn(move || feed(watchdog));
     }
@@ -80,6 +92,22 @@ pub fn run() -> ! {
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// The kernel modules of an image, in order.
+fn modules(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut modules: Vec<_> = entries.map(|entry| entry.path()).collect();
+    modules.sort();
+    modules
+}
+
+fn load(module: &Path) -> io::Result<()> {
+    Ok(finit_module(
+        File::open(module)?,
+        c"",
+        ModuleInitFlags::empty(),
+    )?)
 }
 
 /// Starts the runner; its complaints go to the kernel's log.

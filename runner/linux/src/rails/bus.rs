@@ -10,8 +10,10 @@ use scalebench_boards::sensor::{
     PowerSensor, Problem, SensorError,
 };
 use scalebench_boards::simulated::{self, Bus as SimulatedBus, Fault, Load, Model, Specimen};
-use scalebench_boards::{Board, Bus, RailSource, Sensor, Simulated};
+use scalebench_boards::{Board, Bus, Kind, RailSource, Sensor, Simulated};
 use scalebench_wire::message::{RailFault, Tier};
+use std::path::Path;
+use std::time::Duration;
 
 /// Noise of a simulated conversion across the shunt, in volts.
 const SHUNT_NOISE: f64 = 5e-6;
@@ -24,7 +26,16 @@ struct Chip {
     rails: Vec<(String, f64, f64, u8)>,
 }
 
+/// Whoever looks for an adapter so soon after the system's start, in nanoseconds, may be too early: drivers are still
+/// looking for their devices, those behind USB above all.
+const SETTLED: u64 = 10_000_000_000;
+/// From look to look.
+const SETTLING: Duration = Duration::from_millis(50);
+
 fn adapter(bus: &Bus) -> Result<Adapter, String> {
+    while !Path::new(&bus.bus).exists() && time(ClockId::CLOCK_BOOTTIME) < SETTLED {
+        std::thread::sleep(SETTLING);
+    }
     Adapter::open(&bus.bus).map_err(|error| {
         format!(
             "{}: {error}: enable the bus in the device tree, and load the module i2c-dev",
@@ -33,10 +44,18 @@ fn adapter(bus: &Bus) -> Result<Adapter, String> {
     })
 }
 
+/// What a rail of this board is worth: there is no hardware behind an emulated board's sensors.
+fn tier(board: &Board) -> Tier {
+    match board.kind {
+        Kind::Emulated => Tier::Simulated,
+        _ => Tier::BoardRail,
+    }
+}
+
 /// A real INA228 that counts energy itself.
-pub(super) fn accumulator(name: &str, bus: &Bus) -> Result<Box<dyn Source>, String> {
+pub(super) fn accumulator(board: &Board, name: &str, bus: &Bus) -> Result<Box<dyn Source>, String> {
     let sensor = Ina228::new(adapter(bus)?, bus.address);
-    Ok(Box::new(counter(name, bus, sensor)))
+    Ok(Box::new(counter(name, bus, sensor, tier(board))))
 }
 
 /// Relative error of the INA228's energy that its datasheet's first page promises at full scale.
@@ -44,10 +63,15 @@ const ENERGY_ERROR: f32 = 0.01;
 /// From look to look at its counter, in nanoseconds.
 const COUNTER_INTERVAL: u64 = 10_000_000;
 
-fn counter<B: I2c + Send>(name: &str, bus: &Bus, sensor: Ina228<B>) -> Counter<Accumulator<B>> {
+fn counter<B: I2c + Send>(
+    name: &str,
+    bus: &Bus,
+    sensor: Ina228<B>,
+    tier: Tier,
+) -> Counter<Accumulator<B>> {
     let facts = Facts {
         name: name.to_owned(),
-        tier: Tier::BoardRail,
+        tier,
         microjoules: JOULE_OHMS_PER_STEP * 1e6 / (bus.shunt_milliohm / 1e3),
         range: ENERGY_RANGE,
         tolerance: bus.tolerance as f32 + ENERGY_ERROR,
@@ -97,7 +121,7 @@ pub(super) fn open(board: &Board, bus: &Bus) -> Result<Box<dyn Source>, String> 
     let sensor = driver(bus.sensor, device, bus.address, channels);
     Ok(Box::new(Chip {
         sensor,
-        tier: Tier::BoardRail,
+        tier: tier(board),
         rails,
     }))
 }
@@ -247,7 +271,12 @@ impl Load for CpuLoad {
 
 /// Nanoseconds of processor time of this process.
 fn processor_time() -> u64 {
-    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(0, |time| {
+    time(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// Nanoseconds of a clock.
+fn time(clock: ClockId) -> u64 {
+    clock_gettime(clock).map_or(0, |time| {
         time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
     })
 }
@@ -309,7 +338,7 @@ mod tests {
         };
         let registers = Registers::default();
         let sensor = Ina228::new(registers.clone(), bus.address);
-        let mut source = counter("5V", &bus, sensor);
+        let mut source = counter("5V", &bus, sensor, Tier::BoardRail);
         let conversion = Conversion {
             micros: 1_052,
             averages: 64,

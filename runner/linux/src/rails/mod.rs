@@ -118,7 +118,7 @@ impl LinuxRails {
             match &rail.source {
                 // Channels of one chip are read together.
                 RailSource::Bus(bus) if bus.accumulator => {
-                    sources.push(bus::accumulator(&rail.name, bus).map_err(named)?);
+                    sources.push(bus::accumulator(board, &rail.name, bus).map_err(named)?);
                 }
                 RailSource::Bus(bus) => {
                     if chips.contains(&(&*bus.bus, bus.address)) {
