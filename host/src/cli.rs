@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use scalebench::adding::Source;
 use scalebench::meter::accuracy::Accuracy;
+use scalebench::meter::live;
 use scalebench::mlperf::task::Task;
 use scalebench::plan::Thoroughness;
 use scalebench::quantity;
@@ -561,6 +562,17 @@ pub(crate) struct RunArgs {
     /// board file's, else as it is]
     #[arg(long, value_name = "NAME", value_parser = governor)]
     pub(crate) governor: Option<String>,
+    /// Let an external meter record all the while, and add the energy by it: ppk2:/dev/ttyACM0 in another supply's line,
+    /// ppk2-source:/dev/ttyACM0 where it feeds the board
+    #[arg(
+        long,
+        value_name = "METER:PORT",
+        requires = "supply_voltage",
+        conflicts_with = "resume"
+    )]
+    pub(crate) meter: Option<live::Place>,
+    #[command(flatten)]
+    pub(crate) facts: MeterFacts,
     /// Run folder to write [default: runs/<time>-<board>]
     #[arg(short, long, value_name = "DIR", conflicts_with = "resume")]
     pub(crate) output: Option<PathBuf>,
@@ -897,18 +909,25 @@ pub(crate) struct EnergyArgs {
     /// The meter's recording
     #[arg(long, value_name = "FILE")]
     pub(crate) meter: PathBuf,
-    /// Its column, or input, with the board's pin [default: trigger, or D0]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) trigger: Option<String>,
-    /// What the supply was set to, such as 5V, where the meter records currents alone
-    #[arg(long, value_name = "VOLTAGE", value_parser = quantity::voltage)]
-    pub(crate) supply_voltage: Option<f64>,
-    /// What the meter's maker promises: a share of the reading and an offset, such as 0.5%+20uA
-    #[arg(long, value_name = "LIMITS")]
-    pub(crate) meter_accuracy: Option<Accuracy>,
+    #[command(flatten)]
+    pub(crate) facts: MeterFacts,
     /// Print the results as JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a person knows of a meter and its wires.
+#[derive(Debug, Args)]
+pub(crate) struct MeterFacts {
+    /// The meter's column, or input, with the board's pin [default: trigger, or D0]
+    #[arg(long, value_name = "NAME", requires = "meter")]
+    pub(crate) trigger: Option<String>,
+    /// What the supply was set to, such as 5V, where the meter records currents alone
+    #[arg(long, value_name = "VOLTAGE", value_parser = quantity::voltage, requires = "meter")]
+    pub(crate) supply_voltage: Option<f64>,
+    /// What the meter's maker promises: a share of the reading and an offset, such as 0.5%+20uA
+    #[arg(long, value_name = "LIMITS", requires = "meter")]
+    pub(crate) meter_accuracy: Option<Accuracy>,
 }
 
 #[derive(Debug, Args)]

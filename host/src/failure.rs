@@ -2,6 +2,7 @@
 
 use scalebench::adding::AddError;
 use scalebench::catalogue::CatalogueError;
+use scalebench::meter::live::LiveError;
 use scalebench::mlperf::line::LineError;
 use scalebench::mlperf::measure::MeasureError;
 use scalebench::mlperf::trouble::BoardError as FirmwareError;
@@ -43,6 +44,13 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
         }
         if error.is::<PortError>() {
             return Some(3);
+        }
+        if let Some(error) = error.downcast_ref::<LiveError>() {
+            return Some(match error {
+                LiveError::Supply { .. } => 2,
+                LiveError::Io { .. } => 5,
+                _ => 3,
+            });
         }
         if let Some(error) = error.downcast_ref::<StoreError>() {
             return Some(if matches!(error, StoreError::Io { .. }) {

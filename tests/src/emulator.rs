@@ -150,7 +150,7 @@ const MODULES: [&str; 6] = [
     "i2c-tiny-usb",
 ];
 
-/// Those of [`MODULES`] that the stock kernel of an emulated board does not have built in, in order.
+/// The drivers of an I²C adapter behind USB that the stock kernel of an emulated board does not have built in, in order.
 ///
 /// # Panics
 /// When they are not there.

@@ -1,6 +1,7 @@
 //! The real programs: built, started, killed, listened to.
 
 use scalebench::virtual_board::{Setup, Tamper, VirtualBoard};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -115,6 +116,25 @@ pub fn heard(capture: &Path, bytes: u64, patience: Duration) {
         plan > 0
     });
     until(patience, "the first readings", || length() > plan + bytes);
+}
+
+/// The windows that the trigger pin would have marked in a run with these results, in order: their marks in ticks. Those
+/// that were measured again are among them.
+///
+/// # Panics
+/// When the results have no windows.
+#[must_use]
+pub fn pulses(results: &Value) -> Vec<(u64, u64)> {
+    let mark = |marked: &Value, name: &str| marked[name].as_u64().expect("a mark");
+    let trials = results["trials"].as_array().expect("trials").iter();
+    let kept = trials.flat_map(|trial| trial["windows"].as_array().expect("windows"));
+    let discarded = results["discarded"].as_array();
+    let mut pulses: Vec<_> = kept
+        .chain(discarded.into_iter().flatten())
+        .map(|marked| (mark(marked, "begin"), mark(marked, "end")))
+        .collect();
+    pulses.sort_unstable();
+    pulses
 }
 
 /// A virtual board of this process's own, with the real runner in a process of its own.

@@ -2,10 +2,12 @@
 
 use super::part::{self, Measured};
 use super::place::{each, reach};
-use super::{fleet, out, show};
+use super::{energy, fleet, out, show};
 use crate::cli::RunArgs;
+use crate::failure::Wrong;
 use anyhow::{Context, Result};
 use scalebench::fleet::FleetFolder;
+use scalebench::meter::live::{Meter, Recorder};
 use scalebench::plan;
 use scalebench::store::{json, now_utc};
 use scalebench::table;
@@ -18,10 +20,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         return fleet::resume(args, &folder, &families);
     }
     let mut places = each(&args.places)?;
+    if places.len() > 1 && args.meter.is_some() {
+        return Err(Wrong(
+            "a meter measures one board: run the others without --meter, each or all together"
+                .to_owned(),
+        )
+        .into());
+    }
     if places.len() > 1 {
         return fleet::run(args, &places, &families);
     }
     let mut place = places.remove(0);
+    let mut meter = None;
     let (reached, begun) = match &args.resume {
         Some(dir) => {
             let begun = part::go_on(dir, &mut place)?;
@@ -30,19 +40,49 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode> {
         None => {
             // What can be refused without a board is refused before one is started.
             let plan = part::plan(args, &place, seed(args)?, &families)?;
+            // It may be what feeds the board.
+            meter = args
+                .meter
+                .as_ref()
+                .zip(args.facts.supply_voltage)
+                .map(|(place, volts)| Meter::open(place, volts))
+                .transpose()?;
             let reached = reach(&place)?;
             let dir = folder(args, &plan.board);
             let begun = part::begin(&dir, plan, part::connection(&reached))?;
             (reached, begun)
         }
     };
+    let recording = begun.folder.dir().join(RECORDING);
+    let recorder = meter.map(|meter| meter.record(&recording)).transpose()?;
     let sources = begun.file.plan.sources(&families);
     let ui = show::Ui::new(&args.showing);
     let elf = args.elf.first().map(PathBuf::as_path);
     let measured = part::measure(begun, reached, &sources, args, elf, &ui.watch());
     ui.finish();
-    told(args, measured?)
+    let stopped = recorder.map(Recorder::finish);
+    let mut measured = measured?;
+    let mut unmetered = false;
+    if let Some(stopped) = stopped {
+        let Measured { folder, file, .. } = &mut measured;
+        // Whatever became of the meter, what it told before may be enough.
+        if let Err(error) = stopped {
+            eprintln!("{error}");
+        }
+        if let Err(error) = energy::add(folder, file, &recording, &args.facts) {
+            eprintln!(
+                "no energy by the meter: {error}; its recording is kept in {}",
+                recording.display()
+            );
+            unmetered = true;
+        }
+    }
+    let code = told(args, measured)?;
+    Ok(if unmetered { ExitCode::from(1) } else { code })
 }
+
+/// What a meter records, in the run's folder.
+const RECORDING: &str = "meter.csv";
 
 /// Says what came out of a run on one board.
 fn told(args: &RunArgs, measured: Measured) -> Result<ExitCode> {

@@ -1,12 +1,13 @@
 //! Which column of a meter's file is what.
 //!
 //! The first line names the columns, in any order; a unit may stand behind a name in brackets, and without one it
-//! is the SI's. What is not known is overlooked.
+//! is the SI's. What is not known is overlooked. A line whose power or current is empty says that readings were lost there.
 //!
 //! | column | names |
 //! |---|---|
 //! | time | `time`, `timestamp` |
 //! | power | `power`, or `voltage` and `current`, or `current` alone with the supply's voltage given |
+//! | the same, looked at without pause | `mean power`, `mean current`: each is the mean of an interval, and its time that interval's middle |
 //! | trigger | what `--trigger` names, else `trigger`, else `D0` |
 //!
 //! Forms that are read so:
@@ -21,16 +22,19 @@
 //! - Anything else that can be written so. The X-NUCLEO-LPM01A is not among what is known: its protocol (ST UM2269)
 //!   carries currents and no pin, and no description of its program's files was found.
 
+use csv::ByteRecord;
+
 /// How a line is taken apart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns {
-    separator: char,
     time: Column,
     volts: Option<Column>,
     amperes: Option<Column>,
     watts: Option<Column>,
     trigger: Trigger,
     supply_volts: Option<f64>,
+    /// Whether a reading is the mean of its interval, rather than a moment's.
+    pub averages: bool,
     /// The names of all these, as they stand in the file.
     pub names: Vec<String>,
 }
@@ -63,8 +67,26 @@ pub struct Row {
     pub level: Option<bool>,
 }
 
+/// What stands between the fields of a file that begins with `start`.
+#[must_use]
+pub fn separator(start: &[u8]) -> u8 {
+    let mut line = start.iter().take_while(|byte| **byte != b'\n');
+    if line.any(|byte| *byte == b',') {
+        b','
+    } else {
+        b';'
+    }
+}
+
+/// The field at a place, without blanks around it; empty where there is none.
+fn field(record: &ByteRecord, at: usize) -> &str {
+    let field = record.get(at).unwrap_or_default();
+    std::str::from_utf8(field).unwrap_or("?").trim()
+}
+
 /// A name and its unit: `Current(uA)`, `time [ms]`, `power`.
 fn named(field: &str) -> (String, String) {
+    let field = field.trim_start_matches('\u{feff}').trim_start_matches('#');
     let field = field.trim().trim_matches('"');
     let (name, unit) = match field.split_once(['(', '[']) {
         Some((name, unit)) => (name, unit.trim_end_matches([')', ']'])),
@@ -93,13 +115,12 @@ impl Columns {
     /// # Errors
     /// What is missing, and the remedy.
     pub fn of(
-        line: &str,
+        line: &ByteRecord,
         trigger: Option<&str>,
         supply_volts: Option<f64>,
     ) -> Result<Self, String> {
-        let line = line.trim_start_matches('\u{feff}').trim_start_matches('#');
-        let separator = if line.contains(',') { ',' } else { ';' };
-        let fields: Vec<(String, String)> = line.split(separator).map(named).collect();
+        let fields = (0..line.len()).map(|at| named(field(line, at)));
+        let fields: Vec<(String, String)> = fields.collect();
         let mut names = Vec::new();
         let mut column = |words: &[&str], base: &str| -> Result<Option<Column>, String> {
             let found = fields
@@ -125,9 +146,12 @@ impl Columns {
             )
         };
         let time = column(&["time", "timestamp"], "s")?.ok_or_else(|| missing("time"))?;
-        let watts = column(&["power"], "W")?;
+        let watts = column(&["power", "mean power"], "W")?;
         let volts = column(&["voltage"], "V")?;
-        let amperes = column(&["current"], "A")?;
+        let amperes = column(&["current", "mean current"], "A")?;
+        let averages = watts
+            .or(amperes)
+            .is_some_and(|column| fields[column.at].0.starts_with("mean "));
         match (watts, volts, amperes, supply_volts) {
             (Some(_), ..) | (_, Some(_), Some(_), _) | (_, None, Some(_), Some(_)) => {}
             (None, None, Some(_), None) => {
@@ -141,13 +165,13 @@ impl Columns {
         let trigger = Trigger::of(&fields, trigger)?;
         names.push(trigger.name.clone());
         Ok(Self {
-            separator,
             time,
             volts,
             amperes,
             watts,
             trigger,
             supply_volts,
+            averages,
             names,
         })
     }
@@ -164,14 +188,17 @@ impl Columns {
         self.volts.is_some() || self.supply_volts.is_some()
     }
 
-    /// Takes a line apart.
+    /// Takes a line apart; `None` where readings were lost.
     ///
     /// # Errors
     /// What is wrong.
-    pub fn row(&self, line: &str) -> Result<Row, String> {
-        let fields: Vec<&str> = line.split(self.separator).map(str::trim).collect();
+    pub fn row(&self, line: &ByteRecord) -> Result<Option<Row>, String> {
+        let power = self.watts.or(self.amperes);
+        if power.is_some_and(|column| line.len() > column.at && field(line, column.at).is_empty()) {
+            return Ok(None);
+        }
         let number = |column: Column| -> Result<f64, String> {
-            let field = fields.get(column.at).copied().unwrap_or_default();
+            let field = field(line, column.at);
             let number = field.parse().ok().filter(|number: &f64| number.is_finite());
             number
                 .map(|number| number * column.unit)
@@ -189,12 +216,12 @@ impl Columns {
             (None, Some(amperes)) => (volts, number(amperes)?),
             (None, None) => return Err("there is no power in it".to_owned()),
         };
-        Ok(Row {
+        Ok(Some(Row {
             at: number(self.time)?,
             volts,
             amperes,
-            level: self.trigger.level(&fields)?,
-        })
+            level: self.trigger.level(line)?,
+        }))
     }
 }
 
@@ -241,8 +268,8 @@ impl Trigger {
         }
     }
 
-    fn level(&self, fields: &[&str]) -> Result<Option<bool>, String> {
-        let field = fields.get(self.at).copied().unwrap_or_default();
+    fn level(&self, line: &ByteRecord) -> Result<Option<bool>, String> {
+        let field = field(line, self.at);
         let level = match self.letter {
             Some(letter) => field.get(letter..=letter).unwrap_or_default(),
             None => field,
@@ -267,11 +294,25 @@ impl Trigger {
 mod tests {
     use super::*;
 
+    /// A line as the reader of a file takes it apart.
+    fn parted(line: &str) -> ByteRecord {
+        let mut reader = csv::ReaderBuilder::new();
+        reader
+            .has_headers(false)
+            .delimiter(separator(line.as_bytes()));
+        let mut record = ByteRecord::new();
+        let mut reader = reader.from_reader(line.as_bytes());
+        assert!(reader.read_byte_record(&mut record).unwrap());
+        record
+    }
+
+    fn of(names: &str, trigger: Option<&str>, supply: Option<f64>) -> Result<Columns, String> {
+        Columns::of(&parted(names), trigger, supply)
+    }
+
     fn row(names: &str, line: &str, trigger: Option<&str>, supply: Option<f64>) -> Row {
-        Columns::of(names, trigger, supply)
-            .unwrap()
-            .row(line)
-            .unwrap()
+        let columns = of(names, trigger, supply).unwrap();
+        columns.row(&parted(line)).unwrap().unwrap()
     }
 
     #[test]
@@ -292,14 +333,14 @@ mod tests {
         for unknown in ["D1", "D2"] {
             assert_eq!(row(each, line, Some(unknown), Some(3.3)).level, None);
         }
-        let error = Columns::of(word, None, None).unwrap_err();
+        let error = of(word, None, None).unwrap_err();
         assert!(error.contains("say with --supply-voltage"), "{error}");
     }
 
     #[test]
     fn a_joulescope_log_is_read_once_it_has_a_trigger() {
         let names = "#time,current,voltage,power,charge,energy";
-        let error = Columns::of(names, None, None).unwrap_err();
+        let error = of(names, None, None).unwrap_err();
         assert!(error.contains("wire the board's trigger pin"), "{error}");
         let names = "#time,current,voltage,power,charge,energy,trigger";
         let read = row(names, "0.5,0.4,5.0,1.9,0.2,0.95,1", None, None);
@@ -322,17 +363,33 @@ mod tests {
             level: Some(false),
         };
         assert_eq!(read, expected);
-        let refused = |names: &str, trigger| Columns::of(names, trigger, None).unwrap_err();
+        let refused = |names: &str, trigger| of(names, trigger, None).unwrap_err();
         assert!(refused("power,trigger", None).contains("no column `time`"));
         assert!(refused("time,voltage,trigger", None).contains("no column `power`"));
         assert!(refused("time,power(hp),trigger", None).contains("the unit `hp`"));
         let error = refused("time,power,trigger", Some("D1"));
         assert!(error.contains("no input `D1`: its columns are time, power, trigger"));
-        let columns = Columns::of("time,power,trigger", None, None).unwrap();
-        assert_eq!(columns.row("0,NaN,1").unwrap_err(), "`NaN` is no number");
-        assert_eq!(
-            columns.row("0,1").unwrap_err(),
-            "`` is no level of `trigger`"
+        let columns = of("time,power,trigger", None, None).unwrap();
+        let refused = |line: &str| columns.row(&parted(line)).unwrap_err();
+        assert_eq!(refused("0,NaN,1"), "`NaN` is no number");
+        assert_eq!(refused("0,1"), "`` is no level of `trigger`");
+        assert_eq!(refused("0"), "`` is no number");
+    }
+
+    #[test]
+    fn means_are_told_from_moments_and_lost_readings_from_wrong_ones() {
+        let columns = of("time(ms),mean current(uA),D0", None, Some(5.0)).unwrap();
+        assert!(columns.averages);
+        assert_eq!(columns.row(&parted("0.5,,1")), Ok(None));
+        let read = columns.row(&parted("0.5,200,1")).unwrap().unwrap();
+        assert_eq!((read.at, read.amperes), (0.5 * 1e-3, 200.0 * 1e-6));
+        assert!(!of("time,current,D0", None, Some(5.0)).unwrap().averages);
+        let quoted = row(
+            "\"time\",\"power\",\"trigger\"",
+            "\"1\",\"2\",\"1\"",
+            None,
+            None,
         );
+        assert_eq!((quoted.at, quoted.amperes), (1.0, 2.0));
     }
 }

@@ -11,10 +11,14 @@
 //! | [`recording`] | readings and edges of a file |
 //! | [`clock`] | the meter's clock against the board's |
 //! | [`accuracy`] | what the meter's maker promises |
+//! | [`live`] | a meter that records while a run goes on |
+//! | [`ppk2`] | Nordic's Power Profiler Kit II on its serial line |
 
 pub mod accuracy;
 pub mod clock;
 pub mod columns;
+pub mod live;
+pub mod ppk2;
 pub mod recording;
 
 use crate::energy::{COVERAGE_FACTOR, integrate};
@@ -59,7 +63,7 @@ pub enum MeterError {
         /// The file.
         path: PathBuf,
         /// The line, from one.
-        line: usize,
+        line: u64,
         /// What is wrong.
         what: String,
     },
@@ -142,10 +146,17 @@ pub struct Meter {
     pub interval_ns: f64,
     /// Edges before those of the windows, which were overlooked.
     pub earlier_edges: usize,
+    /// Windows in which it lost readings: they have no energy.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub holed_windows: usize,
     /// What its maker promises; `None` if nobody said.
     pub accuracy: Option<Accuracy>,
     /// How its clock runs; `None` where the board tells no times.
     pub clock: Option<Clock>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The meter's clock against the board's.
@@ -173,8 +184,15 @@ impl Meter {
             || "the meter's own error is not in ±: --meter-accuracy puts it there".to_owned(),
             |accuracy| format!("the meter is taken as good to {accuracy}"),
         );
+        let holes = match self.holed_windows {
+            0 => String::new(),
+            count => format!(
+                "; it lost readings in {}, whose energy is left out",
+                crate::text::counted(count, "window")
+            ),
+        };
         format!(
-            "energy by an external meter, idle power included: {}, a reading every {}{clock}; {accuracy}",
+            "energy by an external meter, idle power included: {}, a reading every {}{clock}; {accuracy}{holes}",
             self.file,
             crate::units::time(self.interval_ns)
         )
@@ -229,11 +247,15 @@ pub fn add(
         .position(|rail| rail.tier == tier_word(Tier::ExternalMeter))
         .unwrap_or(results.rails.len());
     let rail = u8::try_from(rail).unwrap_or(u8::MAX);
-    let mut energies = Vec::new();
+    let (mut energies, mut holed) = (Vec::new(), Vec::new());
     for ((wanted, span), pulse) in wanted.iter().zip(&aligned.spans).zip(&pulses) {
         let Some(place) = pulse.place else {
             continue;
         };
+        if recording.has_hole(span.zero, span.zero + span.rate * span.seconds) {
+            holed.push(place);
+            continue;
+        }
         let readings = recording.between(span);
         let integral =
             integrate(&readings, &scale, span.seconds).map_err(|reason| MeterError::Window {
@@ -254,13 +276,17 @@ pub fn add(
         };
         energies.push((place, energy));
     }
-    for ((trial, window), energy) in energies {
-        let rails = &mut results.trials[trial].windows[window].rails;
-        rails.retain(|other| other.rail != rail);
-        rails.push(energy);
-    }
     for trial in &mut results.trials {
-        publish(trial, rail, marks);
+        for window in &mut trial.windows {
+            window.rails.retain(|other| other.rail != rail);
+        }
+    }
+    for ((trial, window), energy) in energies {
+        results.trials[trial].windows[window].rails.push(energy);
+    }
+    for (number, trial) in results.trials.iter_mut().enumerate() {
+        let is_holed = holed.iter().any(|(trial, _)| *trial == number);
+        publish(trial, rail, marks, is_holed);
     }
     results.rails.truncate(usize::from(rail));
     results.rails.push(RailResult {
@@ -276,6 +302,7 @@ pub fn add(
         readings: recording.readings() as u64,
         interval_ns: recording.interval() * 1e9,
         earlier_edges: aligned.earlier_edges,
+        holed_windows: holed.len(),
         accuracy,
         clock: aligned.line.map(|line: Line| Clock {
             skew_ppm: Value {
@@ -324,7 +351,7 @@ fn pulses(results: &RunResults, marks: Marks) -> Vec<Pulse> {
     pulses
 }
 
-fn publish(trial: &mut TrialResult, rail: u8, marks: Marks) {
+fn publish(trial: &mut TrialResult, rail: u8, marks: Marks, is_holed: bool) {
     if trial.windows.is_empty() {
         return;
     }
@@ -335,7 +362,13 @@ fn publish(trial: &mut TrialResult, rail: u8, marks: Marks) {
     };
     let energy = match withheld {
         Some(reason) => Err(reason),
-        None => of_windows(&trial.windows, &[rail], Tier::ExternalMeter),
+        None => of_windows(&trial.windows, &[rail], Tier::ExternalMeter).map_err(|reason| {
+            if is_holed {
+                "the meter lost readings in its windows".to_owned()
+            } else {
+                reason
+            }
+        }),
     };
     trial.energy_withheld = energy.as_ref().err().cloned();
     trial.energy = energy.ok();

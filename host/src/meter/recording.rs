@@ -2,13 +2,17 @@
 
 use super::MeterError;
 use super::accuracy::{Accuracy, Offset};
-use super::columns::Columns;
+use super::columns::{Columns, separator};
 use crate::energy::{Reading, Scale};
 use crate::text::escaped;
+use csv::ByteRecord;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
+
+/// Bytes that are read at a time.
+const BUFFER: usize = 1 << 16;
 
 /// A change of the pin's level.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,8 +36,25 @@ pub struct Recording {
     pub trigger: String,
     /// The edges, oldest first.
     pub edges: Vec<Edge>,
+    /// Where readings were lost: the times of the last reading before and of the first after it, in seconds.
+    pub holes: Vec<(f64, f64)>,
+    averages: bool,
     has_volts: bool,
     readings: Vec<Reading>,
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    inner: R,
+    digest: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.digest.update(&into[..count]);
+        Ok(count)
+    }
 }
 
 /// What a person says of a file.
@@ -55,37 +76,49 @@ impl Recording {
             path: path.to_owned(),
             source,
         };
-        let mut lines = BufReader::new(File::open(path).map_err(io)?);
-        let mut digest = Sha256::new();
-        let mut line = String::new();
-        lines.read_line(&mut line).map_err(io)?;
-        digest.update(&line);
-        let columns =
-            Columns::of(line.trim_end(), hints.trigger, hints.supply_volts).map_err(|what| {
-                MeterError::Columns {
-                    path: path.to_owned(),
-                    what,
-                }
-            })?;
+        let mut file = BufReader::with_capacity(BUFFER, File::open(path).map_err(io)?);
+        let separator = separator(file.fill_buf().map_err(io)?);
+        let mut lines = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(separator)
+            .buffer_capacity(BUFFER)
+            .from_reader(Hashing {
+                inner: file,
+                digest: Sha256::new(),
+            });
+        let failed = |error: csv::Error| io(error.into());
+        let mut line = ByteRecord::new();
+        lines.read_byte_record(&mut line).map_err(failed)?;
+        let columns = Columns::of(&line, hints.trigger, hints.supply_volts).map_err(|what| {
+            MeterError::Columns {
+                path: path.to_owned(),
+                what,
+            }
+        })?;
         let (mut readings, mut edges) = (Vec::<Reading>::new(), Vec::new());
+        let (mut holes, mut is_hole) = (Vec::new(), false);
         // Level and time of the last reading that told a level.
         let mut last: Option<(bool, f64)> = None;
-        for number in 2.. {
-            line.clear();
-            if lines.read_line(&mut line).map_err(io)? == 0 {
-                break;
-            }
-            digest.update(&line);
-            let text = line.trim();
-            if text.is_empty() || text.starts_with('#') {
+        while lines.read_byte_record(&mut line).map_err(failed)? {
+            let first = line.get(0).unwrap_or_default().trim_ascii_start();
+            let is_blank = line.iter().all(|field| field.trim_ascii().is_empty());
+            if first.starts_with(b"#") || (is_blank && line.len() == 1) {
                 continue;
             }
             let wrong = |what| MeterError::Row {
                 path: path.to_owned(),
-                line: number,
+                line: line.position().map_or(0, csv::Position::line),
                 what,
             };
-            let row = columns.row(text).map_err(wrong)?;
+            let Some(row) = columns.row(&line).map_err(wrong)? else {
+                is_hole = true;
+                continue;
+            };
+            if let Some(before) = readings.last().filter(|_| is_hole) {
+                holes.push((before.at, row.at));
+            }
+            is_hole = false;
             if readings.last().is_some_and(|last| last.at >= row.at) {
                 return Err(wrong(format!("time {} does not go on", row.at)));
             }
@@ -107,7 +140,9 @@ impl Recording {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(Self {
             file: escaped(&name),
-            sha256: digest
+            sha256: lines
+                .into_inner()
+                .digest
                 .finalize()
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
@@ -115,6 +150,8 @@ impl Recording {
             columns: escaped(&columns.names.join(", ")),
             trigger: escaped(columns.trigger()),
             edges,
+            holes,
+            averages: columns.averages,
             has_volts: columns.has_volts(),
             readings,
         })
@@ -146,11 +183,18 @@ impl Recording {
         &self.readings[first.saturating_sub(2).min(last)..last]
     }
 
+    /// Whether readings were lost from `begin` to `end`.
+    #[must_use]
+    pub fn has_hole(&self, begin: f64, end: f64) -> bool {
+        let mut holes = self.holes.iter();
+        holes.any(|(from, to)| *from < end && begin < *to)
+    }
+
     /// What the readings are worth, with marks that are known to `marks_s` seconds, and seconds that are known to the
     /// share `rate_u`.
     ///
-    /// What a meter does between two readings is not known here: as if it looked for moments only, and as if
-    /// whatever differs from reading to reading were the load's.
+    /// Unless its columns say so, what a meter does between two readings is not known here: as if it looked for moments
+    /// only. Whatever differs from reading to reading is the load's.
     ///
     /// # Errors
     /// [`MeterError::Offset`].
@@ -178,7 +222,7 @@ impl Recording {
             volts_offset: 0.0,
             amperes_offset,
             amperes_noise: 0.0,
-            coverage: 0.0,
+            coverage: f64::from(u8::from(self.averages)),
             marks: marks_s,
         })
     }
