@@ -94,39 +94,8 @@ pub fn bca_weights(
     resamples: usize,
     seed: u64,
 ) -> Option<Interval> {
-    if n < 3 {
-        return None;
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut times = vec![0.0; n];
-    let mut distribution = Vec::with_capacity(resamples);
-    for _ in 0..resamples {
-        times.fill(0.0);
-        for _ in 0..n {
-            let at = (u128::from(rng.next_u64()) * n as u128) >> 64;
-            times[at as usize] += 1.0;
-        }
-        distribution.push(statistic(&times));
-    }
-    times.fill(1.0);
-    let estimate = statistic(&times);
-    let without: Vec<f64> = (0..n)
-        .map(|left_out| {
-            times[left_out] = 0.0;
-            let value = statistic(&times);
-            times[left_out] = 1.0;
-            value
-        })
-        .collect();
-    if !distribution
-        .iter()
-        .chain(&without)
-        .all(|value| value.is_finite())
-    {
-        return None;
-    }
-    sort(&mut distribution);
-    bca_interval(&distribution, estimate, &without)
+    let add = |times: &mut [f64], at: usize, weight: f64| times[at] += weight;
+    bca_sums(n, &vec![1.0; n], add, statistic, resamples, seed)
 }
 
 /// The interval from a sorted bootstrap `distribution`, the `estimate` and the `jackknife` values of
