@@ -315,7 +315,7 @@ pub struct GoldenResult {
 }
 
 /// One window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WindowResult {
     /// Its number.
     pub window: u8,

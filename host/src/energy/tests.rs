@@ -211,17 +211,7 @@ fn trial(wave: &Wave, limits: Limits, dice: &mut Dice) -> (Value, f64) {
         begin: BEGIN,
         end: END,
         inferences: 1,
-        readings: 0,
-        mean_ns: 0.0,
-        median_ns: None,
-        outliers: 0,
-        distribution: Default::default(),
-        output_crc: 0,
-        clock_khz: [None; 2],
-        millicelsius: [None; 2],
-        void: None,
-        rails: Vec::new(),
-        counts: None,
+        ..WindowResult::default()
     };
     let (rails, reason) = log.window(&window, 1.0);
     assert_eq!(reason, None);

@@ -11,17 +11,8 @@ fn window(number: u8, begin: u64, end: u64) -> WindowResult {
         begin,
         end,
         inferences: 10,
-        readings: 0,
         mean_ns: (end - begin) as f64 / 10.0,
-        median_ns: None,
-        outliers: 0,
-        distribution: Default::default(),
-        output_crc: 0,
-        clock_khz: [None; 2],
-        millicelsius: [None; 2],
-        void: None,
-        rails: Vec::new(),
-        counts: None,
+        ..WindowResult::default()
     }
 }
 

@@ -260,17 +260,8 @@ fn window((number, inferred): (u8, &Inferred)) -> WindowResult {
         begin,
         end,
         inferences: inferred.inferences,
-        readings: 0,
         mean_ns: inferred.duration().as_secs_f64() * 1e9 / f64::from(inferred.inferences.max(1)),
-        median_ns: None,
-        outliers: 0,
-        distribution: Default::default(),
-        output_crc: 0,
-        clock_khz: [None; 2],
-        millicelsius: [None; 2],
-        void: None,
-        rails: Vec::new(),
-        counts: None,
+        ..WindowResult::default()
     }
 }
 
