@@ -7,7 +7,7 @@ use crate::profile::{OperatorTime, Profile};
 use crate::receiver::Delivery;
 use crate::results::{
     Board, CoreCounts, GoldenResult, GovernorResult, Marked, QualityResult, Received, RunResults,
-    Status, TrialResult,
+    Status, TrialResult, WindowResult,
 };
 use crate::session::event;
 use crate::stats;
@@ -248,10 +248,7 @@ impl Aggregate {
                     result: result.clone(),
                     ..UnderWay::default()
                 });
-                let marked = before.iter().map(|window| Marked {
-                    begin: window.begin,
-                    end: window.end,
-                });
+                let marked = before.iter().map(WindowResult::marked);
                 self.results.discarded.extend(marked);
             }
             Event::Loaded(loaded) => {

@@ -353,6 +353,15 @@ pub struct WindowResult {
 }
 
 impl WindowResult {
+    /// Its marks.
+    #[must_use]
+    pub fn marked(&self) -> Marked {
+        Marked {
+            begin: self.begin,
+            end: self.end,
+        }
+    }
+
     /// What an inference of this window took: the median of its readings or, of a board that tells no single
     /// times, the mean.
     #[must_use]

@@ -74,6 +74,30 @@ pub struct Said {
     pub err: String,
 }
 
+/// Benches `board` with a seed of its own into `folder`; what was said, and the results of `run.json`.
+///
+/// # Panics
+/// When there is no such file afterwards.
+#[must_use]
+pub fn benched(board: &Path, folder: &Path, more: &[&str]) -> (Said, Value) {
+    let output = folder.join("run");
+    let mut command = scalebench(&["run", "--quiet", "--seed", "7"]);
+    command
+        .args(["--family", "diamonds-mlp", "--precision", "float32"])
+        .arg("--board")
+        .arg(board)
+        .arg("--output")
+        .arg(&output)
+        .arg("--store")
+        .arg(folder.join("store"))
+        .args(more);
+    let said = said(&mut command);
+    let text =
+        std::fs::read(output.join("run.json")).unwrap_or_else(|_| panic!("no run: {said:?}"));
+    let run: Value = serde_json::from_slice(&text).expect("run.json is JSON");
+    (said, run["results"].clone())
+}
+
 /// Runs a command to its end.
 ///
 /// # Panics

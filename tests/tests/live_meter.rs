@@ -3,7 +3,7 @@
 use scalebench::meter::live::{Meter, Place};
 use scalebench::meter::recording::{Hints, Recording};
 use scalebench_tests::fake_meter::{Asked, FakeMeter, Samples, calibration};
-use scalebench_tests::lab::{Said, pulses, root, said, scalebench};
+use scalebench_tests::lab::{Said, benched, pulses, root, said, scalebench};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::fs;
@@ -146,23 +146,17 @@ fn a_meter_that_is_none_is_refused_with_a_reason() {
 
 /// A short run with a meter; its folder.
 fn run(meter: &FakeMeter, folder: &Path, more: &[&str]) -> (Said, PathBuf, Value) {
-    let output = folder.join("run");
-    let mut command = scalebench(&["run", "--quiet", "--seed", "7", "--windows", "3"]);
-    command
-        .args(["--family", "diamonds-mlp", "--precision", "float32"])
-        .args(["--variant", "d1-w2", "--window-ms", "200"])
-        .args(["--meter", &meter.argument(), "--supply-voltage", "5V"])
-        .arg("--board")
-        .arg(root().join("boards/local.toml"))
-        .arg("--output")
-        .arg(&output)
-        .arg("--store")
-        .arg(folder.join("store"))
-        .args(more);
-    let said = said(&mut command);
-    let text = fs::read(output.join("run.json")).unwrap_or_else(|_| panic!("no run: {said:?}"));
-    let run: Value = serde_json::from_slice(&text).unwrap();
-    (said, output, run["results"].clone())
+    let argument = meter.argument();
+    let own = [
+        ["--variant", "d1-w2"],
+        ["--windows", "3"],
+        ["--window-ms", "200"],
+        ["--meter", &argument],
+        ["--supply-voltage", "5V"],
+    ];
+    let board = root().join("boards/local.toml");
+    let (said, results) = benched(&board, folder, &[own.as_flattened(), more].concat());
+    (said, folder.join("run"), results)
 }
 
 /// The windows of the run in `folder` as the pin would have marked them.

@@ -2,7 +2,7 @@
 //! on the line, and what becomes of a run when the sensor fails.
 
 use scalebench::capture::{self, Entry};
-use scalebench_tests::lab::{Said, pulses, said, scalebench};
+use scalebench_tests::lab::{Said, benched, pulses, said, scalebench};
 use scalebench_wire::batch::{Predictor, Rows};
 use scalebench_wire::frame::{Deframer, Kind};
 use serde_json::Value;
@@ -39,22 +39,8 @@ url = "https://example.org/"
 }
 
 fn run_on(board: &Path, folder: &Path, more: &[&str]) -> (Said, Value) {
-    let output = folder.join("run");
-    let mut command = scalebench(&["run", "--quiet", "--seed", "7"]);
-    command
-        .args(["--family", "diamonds-mlp", "--precision", "float32"])
-        .args(["--variant", "d1-w2", "--variant", "d1-w4"])
-        .arg("--board")
-        .arg(board)
-        .arg("--output")
-        .arg(&output)
-        .arg("--store")
-        .arg(folder.join("store"))
-        .args(more);
-    let said = said(&mut command);
-    let text = fs::read(output.join("run.json")).unwrap_or_else(|_| panic!("no run: {said:?}"));
-    let run: Value = serde_json::from_slice(&text).expect("run.json is JSON");
-    (said, run["results"].clone())
+    let variants = ["--variant", "d1-w2", "--variant", "d1-w4"];
+    benched(board, folder, &[&variants, more].concat())
 }
 
 fn trials(results: &Value) -> &Vec<Value> {

@@ -330,10 +330,7 @@ fn pulses(results: &RunResults, marks: Marks) -> Vec<Pulse> {
     for (trial, result) in results.trials.iter().enumerate() {
         for (window, told) in result.windows.iter().enumerate() {
             pulses.push(Pulse {
-                marked: Marked {
-                    begin: told.begin,
-                    end: told.end,
-                },
+                marked: told.marked(),
                 host_s: told.mean_ns * f64::from(told.inferences) / 1e9,
                 place: Some((trial, window)),
             });

@@ -1,8 +1,9 @@
 //! The runner as the first process of a board that `scalebench image` made.
 //!
-//! Process 1 mounts what the runner needs, loads the drivers that came with the image, starts the runner as its child, collects every process that
-//! ends, feeds the watchdog, and starts the runner again when it ends, whatever the reason. A kernel that
-//! hangs no longer feeds the watchdog, and the board is reset. There is no shell and no network.
+//! Process 1 mounts what the runner needs, loads the drivers that came with the image, starts the runner as
+//! its child, collects every process that ends, feeds the watchdog, and starts the runner again when it ends,
+//! whatever the reason. A kernel that hangs no longer feeds the watchdog, and the board is reset. There is
+//! no shell and no network.
 
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
