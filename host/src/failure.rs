@@ -26,10 +26,9 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
             });
         }
         if let Some(error) = error.downcast_ref::<SshError>() {
-            return Some(if matches!(error, SshError::Destination(_)) {
-                2
-            } else {
-                3
+            return Some(match error {
+                SshError::Destination(_) | SshError::Models(_) => 2,
+                _ => 3,
             });
         }
         if let Some(error) = error.downcast_ref::<FirmwareError>() {

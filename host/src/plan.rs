@@ -283,6 +283,17 @@ impl From<scalebench_boards::Total> for Total {
     }
 }
 
+/// What of the families is meant: without anything named, what they measure by default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// Only these families, if any are named.
+    pub families: Vec<String>,
+    /// Only these variants, if any are named: `variant` or `family/variant`.
+    pub variants: Vec<String>,
+    /// Only these precisions, if any are named.
+    pub precisions: Vec<Precision>,
+}
+
 /// What to plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wishes {
@@ -290,12 +301,8 @@ pub struct Wishes {
     pub board: String,
     /// How thorough.
     pub thoroughness: Thoroughness,
-    /// Only these families, if any are named.
-    pub families: Vec<String>,
-    /// Only these variants, if any are named: `variant` or `family/variant`.
-    pub variants: Vec<String>,
-    /// Only these precisions, if any are named.
-    pub precisions: Vec<Precision>,
+    /// Of what.
+    pub choice: Choice,
     /// What the order is drawn from.
     pub seed: u64,
     /// Another number of windows.
@@ -369,7 +376,7 @@ impl Plan {
         let mut dice = ChaCha20Rng::seed_from_u64(wishes.seed);
         let mut groups: Vec<Vec<PlannedTrial>> = families
             .iter()
-            .filter(|family| chosen(&wishes.families, &[&family.manifest.name]))
+            .filter(|family| chosen(&wishes.choice.families, &[&family.manifest.name]))
             .map(|family| expand(wishes, family))
             .collect();
         for group in &mut groups {
@@ -512,15 +519,16 @@ impl Plan {
 fn expand(wishes: &Wishes, family: &Family) -> Vec<PlannedTrial> {
     let name = &family.manifest.name;
     let mut trials = Vec::new();
-    let unasked = wishes.families.is_empty() && wishes.variants.is_empty();
+    let unasked = wishes.choice.families.is_empty() && wishes.choice.variants.is_empty();
     for variant in &family.manifest.variants {
         let full = format!("{name}/{}", variant.name);
         let left_out = unasked && !variant.default;
-        if left_out || !chosen(&wishes.variants, &[&variant.name, &full]) {
+        if left_out || !chosen(&wishes.choice.variants, &[&variant.name, &full]) {
             continue;
         }
         for (precision, build) in variant.builds() {
-            if wishes.precisions.is_empty() || wishes.precisions.contains(&precision) {
+            if wishes.choice.precisions.is_empty() || wishes.choice.precisions.contains(&precision)
+            {
                 trials.push(planned(wishes, family, variant, precision, build));
             }
         }
@@ -577,14 +585,14 @@ fn chosen(names: &[String], candidates: &[&str]) -> bool {
 
 fn check_names(wishes: &Wishes, families: &[Family]) -> Result<(), PlanError> {
     let known: Vec<&str> = families.iter().map(|f| f.manifest.name.as_str()).collect();
-    for name in &wishes.families {
+    for name in &wishes.choice.families {
         if !known.contains(&name.as_str()) {
             return Err(unknown("family", name, &known));
         }
     }
     let in_scope = families
         .iter()
-        .filter(|family| chosen(&wishes.families, &[&family.manifest.name]));
+        .filter(|family| chosen(&wishes.choice.families, &[&family.manifest.name]));
     let variants: Vec<String> = in_scope
         .flat_map(|family| {
             let of = move |v: &Variant| {
@@ -597,7 +605,7 @@ fn check_names(wishes: &Wishes, families: &[Family]) -> Result<(), PlanError> {
         })
         .collect();
     let variants: Vec<&str> = variants.iter().map(String::as_str).collect();
-    for name in &wishes.variants {
+    for name in &wishes.choice.variants {
         if !variants.contains(&name.as_str()) {
             return Err(unknown("variant", name, &variants));
         }
@@ -705,9 +713,11 @@ mod tests {
             let wishes = Wishes {
                 board: "local".to_owned(),
                 thoroughness: Thoroughness::Quick,
-                families,
-                variants: Vec::new(),
-                precisions: vec![Precision::Float32],
+                choice: Choice {
+                    families,
+                    variants: Vec::new(),
+                    precisions: vec![Precision::Float32],
+                },
                 seed: 1,
                 windows: None,
                 window_ms: None,

@@ -3,7 +3,9 @@
 //! Everything goes into one new folder on the board, which is removed when the runner ends or the
 //! connection is lost.
 
+use crate::provision::Sources;
 use crate::virtual_board::Pty;
+use scalebench_models::ModelsError;
 use scalebench_runner::init;
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
@@ -18,6 +20,7 @@ const RUNNER: &str = "scalebench-runner";
 /// ends.
 const FAREWELLS: [u8; 2] = [init::POWER_OFF, init::REBOOT];
 const BOARD_FILE: &str = "board.toml";
+const STORE: &str = "store";
 
 /// Why the runner is not on the board.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +52,11 @@ pub enum SshError {
         /// Where.
         host: String,
         /// Which file.
-        file: &'static str,
+        file: String,
     },
+    /// A file to be copied is not what its manifest says.
+    #[error(transparent)]
+    Models(#[from] ModelsError),
     /// No pseudo-terminal.
     #[error("cannot make a pseudo-terminal: {0}: check that /dev/pts is mounted")]
     Pty(io::Error),
@@ -122,11 +128,16 @@ pub struct Deployment<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// Copies the runner and the board file, and compares their hashes there.
+    /// Copies the runner, the board file and, into the runner's store, `stock`; compares their hashes there.
     ///
     /// # Errors
     /// [`SshError`].
-    pub fn copy(host: &'a Host, runner: &[u8], board_file: &[u8]) -> Result<Self, SshError> {
+    pub fn copy(
+        host: &'a Host,
+        runner: &[u8],
+        board_file: &[u8],
+        stock: &Sources,
+    ) -> Result<Self, SshError> {
         let folder = host.run("making a folder", "mktemp -d /tmp/scalebench.XXXXXXXX", &[])?;
         let name = folder.strip_prefix("/tmp/scalebench.");
         if !name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric())) {
@@ -137,29 +148,39 @@ impl<'a> Deployment<'a> {
             });
         }
         let deployment = Self { host, folder };
-        for (file, bytes) in [(RUNNER, runner), (BOARD_FILE, board_file)] {
-            if let Err(error) = deployment.put(file, bytes) {
-                let _ = deployment.remove();
-                return Err(error);
-            }
+        if let Err(error) = deployment.fill(runner, board_file, stock) {
+            let _ = deployment.remove();
+            return Err(error);
         }
         Ok(deployment)
     }
 
-    fn put(&self, file: &'static str, bytes: &[u8]) -> Result<(), SshError> {
+    fn fill(&self, runner: &[u8], board_file: &[u8], stock: &Sources) -> Result<(), SshError> {
+        for (file, bytes) in [(RUNNER, runner), (BOARD_FILE, board_file)] {
+            let ours: String = Sha256::digest(bytes)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            self.put(file, bytes, &ours)?;
+        }
+        let script = format!("mkdir {}/{STORE}", self.folder);
+        self.host.run("making the store", &script, &[])?;
+        for (sha256, source) in stock {
+            self.put(&format!("{STORE}/{sha256}"), &source.read()?, sha256)?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, file: &str, bytes: &[u8], sha256: &str) -> Result<(), SshError> {
         let path = format!("{}/{file}", self.folder);
         let script = format!("cat > {path} && chmod 755 {path} && sha256sum {path}");
         let answer = self.host.run("copying", &script, bytes)?;
-        let ours: String = Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        if answer.split_whitespace().next() == Some(&ours) {
+        if answer.split_whitespace().next() == Some(sha256) {
             Ok(())
         } else {
             Err(SshError::Damaged {
                 host: self.host.name.clone(),
-                file,
+                file: file.to_owned(),
             })
         }
     }
@@ -178,7 +199,7 @@ impl<'a> Deployment<'a> {
         let serial = if channel { " --serial /dev/tty" } else { "" };
         let script = format!(
             "trap 'rm -rf {folder}' EXIT; trap 'exit 1' HUP INT TERM; \
-             {folder}/{RUNNER} --board {folder}/{BOARD_FILE} --store {folder}/store{serial}"
+             {folder}/{RUNNER} --board {folder}/{BOARD_FILE} --store {folder}/{STORE}{serial}"
         );
         let mut ssh = Command::new(&self.host.program);
         // A terminal on the board, so that the runner is hung up with the connection; no escape character

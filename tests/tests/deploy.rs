@@ -117,8 +117,8 @@ impl Server {
         }
     }
 
-    /// `scalebench deploy` onto this machine, and the port it names.
-    fn deploy(&self) -> (Guarded, PathBuf) {
+    /// `scalebench deploy` of a runner and the `choice` of files onto this machine, and the port it names.
+    fn deploy(&self, choice: &[&str]) -> (Guarded, PathBuf) {
         let runner = program().with_file_name("scalebench-runner");
         // The copy without symbols goes beside the runner that it is made of.
         let elf = self.dir.path().join("scalebench-runner");
@@ -128,6 +128,7 @@ impl Server {
             .arg(self.board_file())
             .arg("--runner")
             .arg(&elf)
+            .args(choice)
             .env("SCALEBENCH_SSH", self.dir.path().join("ssh"))
             .stdout(Stdio::piped());
         let mut child: Child = command.spawn().unwrap();
@@ -184,10 +185,13 @@ fn run(server: &Server, port: &Path, folder: &Path) -> Command {
 fn a_runner_is_copied_started_benched_over_ssh_and_leaves_nothing_behind() {
     let server = Server::start();
     let before = folders();
-    let (mut deploy, port) = server.deploy();
+    let (mut deploy, port) = server.deploy(&["--variant", "diamonds-mlp/d2-w4"]);
     let new: Vec<PathBuf> = folders().difference(&before).cloned().collect();
     assert_eq!(new.len(), 1, "one folder on the board: {new:?}");
     assert!(new[0].join("scalebench-runner").is_file());
+    // Two models, their golden vectors, one dataset: what the other variant needs comes over the line.
+    let stocked = fs::read_dir(new[0].join("store")).expect("a store");
+    assert_eq!(stocked.count(), 5);
 
     let folder = server.dir.path().join("run");
     let told = said(run(&server, &port, &folder).args(["--then", "power-off"]));
@@ -219,7 +223,7 @@ fn a_runner_is_copied_started_benched_over_ssh_and_leaves_nothing_behind() {
 fn a_connection_that_is_cut_takes_runner_and_folder_along() {
     let server = Server::start();
     let before = folders();
-    let (mut deploy, _) = server.deploy();
+    let (mut deploy, _) = server.deploy(&[]);
     let new: Vec<PathBuf> = folders().difference(&before).cloned().collect();
     assert_eq!(new.len(), 1, "{new:?}");
     // The laptop is gone, without a word.

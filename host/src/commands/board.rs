@@ -1,12 +1,12 @@
 //! `scalebench build`, `scalebench image` and `scalebench deploy`: the runner's ways onto a board.
 
-use super::out;
+use super::{out, stock};
 use crate::cli::{BuildArgs, DeployArgs, ImageArgs};
 use crate::failure::Wrong;
 use anyhow::{Context, Result};
 use scalebench::cross::{self, Runner};
 use scalebench::image::{self, Contents, Firmware, INITRAMFS};
-use scalebench::plan::{self, Plan, Thoroughness, Wishes};
+use scalebench::provision::Sources;
 use scalebench::ssh::{Deployment, Host};
 use scalebench::units;
 use scalebench_boards::{Board, Kind};
@@ -52,7 +52,10 @@ pub(crate) fn image(args: &ImageArgs) -> Result<ExitCode> {
         });
     let artefacts = match firmware {
         Some(_) => BTreeMap::new(),
-        None => artefacts(args, &board)?,
+        None => stock::sources(&args.choice, args.models.as_deref())?
+            .into_iter()
+            .map(|(sha256, source)| Ok((sha256, source.read()?)))
+            .collect::<Result<_>>()?,
     };
     let modules = args.module.iter().map(|path| module(path));
     let modules: Vec<_> = modules.collect::<Result<_>>()?;
@@ -104,11 +107,16 @@ pub(crate) fn deploy(args: &DeployArgs) -> Result<ExitCode> {
         // Before the minutes that a build may take.
         host.reach()?;
     }
+    let sources = match args.choice.is_open() {
+        true => Sources::new(),
+        false => stock::sources(&args.choice, args.models.as_deref())?,
+    };
     let runner = runner(args.runner.as_deref(), &board)?;
     let deployment = Deployment::copy(
         &host,
         &read(&runner.stripped)?,
         scalebench_boards::text(&args.board)?.as_bytes(),
+        &sources,
     )?;
     let mut running = deployment.start(args.channel)?;
     let (where_to, port) = match (running.port(), &board.serial.board) {
@@ -149,32 +157,6 @@ fn runner(given: Option<&Path>, board: &Board) -> Result<Runner> {
         }
         None => Ok(cross::build(board)?),
     }
-}
-
-/// Everything that a run of the families chosen needs on the board.
-fn artefacts(args: &ImageArgs, board: &Board) -> Result<BTreeMap<String, Vec<u8>>> {
-    let families = plan::families(args.models.as_deref())?;
-    let plan = Plan::new(
-        &Wishes {
-            board: board.name.clone(),
-            thoroughness: Thoroughness::Quick,
-            families: args.family.clone(),
-            variants: Vec::new(),
-            precisions: Vec::new(),
-            seed: 0,
-            windows: None,
-            window_ms: None,
-            time_decoding: false,
-            power: Default::default(),
-        },
-        &families,
-    )?;
-    let sources = plan.sources(&families);
-    let mut artefacts = BTreeMap::new();
-    for (sha256, artefact) in sources {
-        artefacts.insert(sha256, artefact.read()?);
-    }
-    Ok(artefacts)
 }
 
 fn next_step(board: &Board, folder: &Path, is_firmware: bool) -> String {

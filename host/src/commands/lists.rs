@@ -1,6 +1,6 @@
 //! `scalebench boards` and `scalebench models`
 
-use super::{add, models, out};
+use super::{add, models, out, stock};
 use crate::cli::{JsonArgs, ModelsAction, ModelsArgs};
 use anyhow::Result;
 use comfy_table::Cell;
@@ -131,6 +131,9 @@ pub(crate) fn models(args: &ModelsArgs) -> Result<ExitCode> {
             }
         }
         _ => {}
+    }
+    if let Some(ModelsAction::Stock(stock)) = &args.action {
+        return stock::stock(stock, args.models.as_deref());
     }
     let root = scalebench_models::root(args.models.as_deref());
     if let Some(ModelsAction::New { name }) = &args.action {

@@ -22,3 +22,4 @@ pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
 mod show;
+mod stock;

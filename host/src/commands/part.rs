@@ -53,9 +53,7 @@ pub(super) fn plan(args: &RunArgs, place: &Place, seed: u64, families: &[Family]
     let wishes = Wishes {
         board: board_name(place).to_owned(),
         thoroughness: args.plan,
-        families: args.family.clone(),
-        variants: args.variant.clone(),
-        precisions: args.precision.clone(),
+        choice: (&args.choice).into(),
         seed,
         windows: args.windows,
         window_ms: args.window_ms,

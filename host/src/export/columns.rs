@@ -123,6 +123,8 @@ pub const TRIAL: &[Column] = &[
         row.planned.unstated.time.then_some(latency.median_ns)
     }),
     whole("unstated_flops", |row| operations(row, true)),
+    // `seeded` says why there is no quality.
+    text("weights", |row| Some(row.planned.weights.word().to_owned())),
 ];
 
 /// Operations that are, or are not, known to be multiply-accumulates.

@@ -26,9 +26,12 @@ fn csv_has_a_line_a_trial_and_says_nothing_it_does_not_know() {
         "{}",
         lines[1]
     );
-    // The lost trial has a status, and neither quality nor latency.
+    // The lost trial has a status and its weights' kind, and neither quality nor latency.
     let lost = lines.iter().find(|line| line.contains(",lost,")).unwrap();
-    assert!(lost.ends_with(&",".repeat(20)), "{lost}");
+    assert!(
+        lost.ends_with(&format!("{}trained", ",".repeat(21))),
+        "{lost}"
+    );
 }
 
 #[test]

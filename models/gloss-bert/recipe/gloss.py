@@ -24,7 +24,7 @@ SPECIAL = ["[PAD]", "[CLS]", "[UNK]"]
 EVALUATED = 2000
 RUN_TIME = "1 to 10 minutes of training a size on two x86-64 cores at load 10 to 24; not timed on an idle machine"
 # Passes over the training half.
-EPOCHS = 8
+EPOCHS = 16
 BATCH = 256
 LEARNING_RATE = 2e-3
 # Fraction of a training row's tokens that become [UNK].
