@@ -9,6 +9,10 @@ use cli::{Cli, Command};
 use failure::code;
 use std::process::ExitCode;
 
+/// The virtual board is this program too.
+#[global_allocator]
+static HEAP: scalebench_runner::Heap = scalebench_runner::HEAP;
+
 fn main() -> ExitCode {
     // The runner's own command line; the host starts itself with it to be its own board.
     let mut arguments = std::env::args_os().skip(1);

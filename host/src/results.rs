@@ -180,7 +180,7 @@ pub struct TrialResult {
     pub stride: Option<u32>,
     /// The accuracy pass.
     pub quality: Option<QualityResult>,
-    /// Peak resident memory above what the runner had before, in bytes.
+    /// The runner's heap at its largest above what it was before the model was loaded, in bytes.
     pub peak_bytes: Option<u64>,
     /// Activations planned by the engine, in bytes.
     pub activation_bytes: Option<u64>,

@@ -4,6 +4,7 @@ use scalebench::virtual_board::VirtualBoard;
 use scalebench_tests::lab::{Guarded, Said, board, kill, said, scalebench, until};
 use scalebench_tests::noise::Noise;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -99,6 +100,42 @@ fn a_run_over_a_bad_line_finds_what_a_clean_one_finds() {
     assert_eq!(did.cuts.load(Ordering::SeqCst), 10, "{did:?}");
     assert_eq!(assert_whole(&results(&folder), 4), clean_quality);
     assert!(results(&folder)["link"]["rejected"].as_u64() > Some(0));
+}
+
+#[test]
+fn peak_memory_is_the_models_own_whatever_ran_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let board = board(&dir.path().join("store"), 3_000_000, None);
+    let peaks = |seed: &str| -> BTreeMap<String, u64> {
+        let folder = dir.path().join(seed);
+        let mut command = scalebench(&["run", "--quiet", "--window-ms", "20", "--seed", seed]);
+        command.args(["--baud", BAUD, "--precision", "float32"]);
+        for variant in ["d1-w2", "d1-w128", "d4-w64"] {
+            command.args(["--variant", &format!("diamonds-mlp/{variant}")]);
+        }
+        command.arg("--port");
+        let told = said(command.arg(board.port()).arg("--output").arg(&folder));
+        assert_eq!(told.code, Some(0), "{told:?}");
+        let text = fs::read(folder.join("run.json")).unwrap();
+        let file: Value = serde_json::from_slice(&text).unwrap();
+        let planned = file["plan"]["trials"].as_array().unwrap();
+        let trials = file["results"]["trials"].as_array().unwrap();
+        let peak = |trial: &Value| {
+            let planned = planned
+                .iter()
+                .find(|planned| planned["trial"] == trial["trial"]);
+            let planned = planned.expect("it was planned");
+            let peak = trial["peak_bytes"].as_u64().expect("memory is known");
+            let model = planned["model"]["bytes"].as_u64().expect("a length");
+            // Half a file is weights at least; and not a megabyte for models a tenth as long.
+            assert!((model / 2..1_000_000).contains(&peak), "{peak}: {planned}");
+            (planned["variant"].to_string(), peak)
+        };
+        trials.iter().map(peak).collect()
+    };
+    let (one, other) = (peaks("1"), peaks("2"));
+    assert_eq!(one.len(), 3);
+    assert_eq!(one, other);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(crate) fn provenance(file: &RunFile, rows: &[Row<'_>]) -> Markup {
                     li { "No latency is published for a variant whose outputs differ from its golden vectors. Those hold the answers of the TFLite reference kernels, except where it says “own answers met”: there they are the engine's, from the machine that added the family." }
                     li { "Energy: the integral of rail power between a window's marks, mean over the windows; ± is two standard uncertainties from shunt, offset, steps, sampling and edges (GUM). Behind it stands its tier: external meter, board rail, estimated, simulated or none." }
                     li { "Instructions are the processor's own count in user mode around each window by the inferences in it, the harness's few included; what is not counted stands under Processor." }
-                    li { "Peak memory is the runner's resident memory above what it had before the trial; unplanned is what of it is neither the model's bytes nor planned activations: tract's graph, packed weights where they are longer, dataset and golden vectors." }
+                    li { "Peak memory is what the runner's heap held at its largest above what it held before the model was loaded; the model's file, dataset and golden vectors were at hand by then and are not in it. Unplanned is what of it is neither the model's bytes nor planned activations: tract's graph, weights while they are packed and where that makes them longer." }
                 }
             }
         }

@@ -20,7 +20,7 @@ METRICS = ["map50", "map50_95", "precision", "recall"]
 TOLERANCE = {"absolute": 2e-5, "relative": 1e-4}
 SCALE = np.float32(1 / 255)
 # Sizes that a run without any choice measures.
-DEFAULT = [(8, 2), (16, 1), (16, 3)]
+DEFAULT = [(4, 2), (8, 2), (16, 1), (16, 3)]
 
 
 def golden(stored):

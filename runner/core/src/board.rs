@@ -324,7 +324,7 @@ pub trait Vitals {
     /// Clock frequency, temperature, throttling: now.
     fn condition(&mut self) -> Condition;
 
-    /// Begins to look for the peak of resident memory anew; returns what is resident now, in bytes.
+    /// Begins to look for the peak of allocated memory anew; returns what is allocated now, in bytes.
     fn watch_memory(&mut self) -> u64;
 
     /// The peak since [`Vitals::watch_memory`], in bytes; zero if unknown.

@@ -1,5 +1,6 @@
-//! Frequency, temperature and throttling from `/sys`, memory from `/proc`.
+//! Frequency, temperature and throttling from `/sys`, memory from the heap that is counted.
 
+use crate::HEAP;
 use crate::governor::Governor;
 use nix::sched::{CpuSet, sched_getcpu};
 use scalebench_boards::Thermal;
@@ -73,13 +74,12 @@ impl Vitals for Linux {
     }
 
     fn watch_memory(&mut self) -> u64 {
-        // proc_pid_clear_refs(5): "5" resets the peak resident set size to the current one.
-        let reset = fs::write("/proc/self/clear_refs", "5");
-        if reset.is_ok() { status("VmRSS:") } else { 0 }
+        HEAP.reset_peak_usage();
+        HEAP.current_usage() as u64
     }
 
     fn peak_memory(&mut self) -> u64 {
-        status("VmHWM:")
+        HEAP.peak_usage() as u64
     }
 
     fn set_governor(&mut self, name: &str) -> (Option<Name>, Option<Text>) {
@@ -96,16 +96,6 @@ impl Vitals for Linux {
 
 fn number<T: FromStr>(path: impl AsRef<Path>) -> Option<T> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-/// A field of `/proc/self/status`, in bytes; zero where there is none.
-fn status(field: &str) -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = text
-        .lines()
-        .find_map(|line| line.strip_prefix(field))
-        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }
 
 #[cfg(test)]

@@ -265,8 +265,8 @@ pub enum Event {
         trial: u32,
         /// `None` when everything was measured.
         failure: Option<Failure>,
-        /// Peak resident memory of the runner during the trial, and what it was before, in bytes; zero
-        /// if unknown.
+        /// The runner's heap at its largest since the trial's files were at hand, and what it was then, in bytes;
+        /// zero if unknown.
         peak_bytes: u64,
         /// See `peak_bytes`.
         before_bytes: u64,
