@@ -54,7 +54,13 @@ pub fn root() -> &'static Path {
 /// `scalebench` with these arguments.
 #[must_use]
 pub fn scalebench(arguments: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    scalebench_at(program(), arguments)
+}
+
+/// The same, of a copy elsewhere.
+#[must_use]
+pub fn scalebench_at(program: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .stdin(Stdio::null())

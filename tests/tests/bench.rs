@@ -1,7 +1,9 @@
 //! Whole runs of the real programs over a virtual board: on bad lines, and with either end killed.
 
 use scalebench::virtual_board::VirtualBoard;
-use scalebench_tests::lab::{Guarded, Said, board, kill, said, scalebench, until};
+use scalebench_tests::lab::{
+    Guarded, Said, board, heard, kill, program, said, scalebench, scalebench_at, until,
+};
 use scalebench_tests::noise::Noise;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -170,6 +172,27 @@ fn replay_gives_the_same_results_byte_for_byte() {
             .contains("the capture gives the results of run.json, to the last bit"),
         "{table:?}"
     );
+}
+
+#[test]
+fn a_run_goes_on_when_its_program_is_built_anew_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = dir.path().join("scalebench");
+    fs::copy(program(), &own).unwrap();
+    let folder = dir.path().join("run");
+    let mut command = scalebench_at(&own, &["run", "--quiet", "--seed", "7", "--baud", BAUD]);
+    command
+        .args(SMALL)
+        .arg("--store")
+        .arg(dir.path().join("store"));
+    let child = command.arg("--output").arg(&folder).spawn().unwrap();
+    let mut child = Guarded(child);
+    heard(&folder.join("capture.bin"), 1_000, PATIENCE);
+    // As a linker does: another file under the same name, and not a program yet.
+    fs::remove_file(&own).unwrap();
+    fs::write(&own, "").unwrap();
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+    assert_whole(&results(&folder), 4);
 }
 
 #[test]

@@ -1,7 +1,13 @@
 //! This program, started once more: for what must survive the runner, or must not take it along.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// What this process runs, also when its file has another name by now, or none (proc_pid_exe(5)).
+const RUNNING: &str = "/proc/self/exe";
 
 /// How to start it.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +33,7 @@ impl Again {
     /// # Errors
     /// When the system does not tell where this program is.
     pub fn command(&self) -> io::Result<Command> {
-        let program = std::env::current_exe()?;
+        let program = program()?;
         let mut command = match self.emulator.as_slice() {
             [] => Command::new(program),
             [emulator, words @ ..] => {
@@ -43,6 +49,18 @@ impl Again {
         );
         Ok(command)
     }
+}
+
+/// Where this very program is started from: its file, unless another has taken that one's place since.
+fn program() -> io::Result<PathBuf> {
+    let file = std::env::current_exe()?;
+    let identity = |path: &Path| {
+        fs::metadata(path)
+            .map(|found| (found.dev(), found.ino()))
+            .ok()
+    };
+    let is_there = identity(&file) == identity(Path::new(RUNNING));
+    Ok(if is_there { file } else { RUNNING.into() })
 }
 
 #[cfg(test)]
