@@ -6,7 +6,7 @@ use crate::plan::PlannedTrial;
 use crate::published::Source;
 use crate::results::{GovernorResult, Latency, Status, TrialResult};
 use crate::store::RunFile;
-use crate::units;
+use crate::{text, units};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use scalebench_models::Precision;
 use std::collections::BTreeMap;
@@ -324,6 +324,7 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
         .chain(governor_remark(file))
         .chain(power_remarks(file))
         .chain(own_answers(file))
+        .chain(agreement(file))
         .chain(seeded(file))
         .chain(timed(file))
         .collect()
@@ -339,6 +340,39 @@ fn own_answers(file: &RunFile) -> Option<String> {
         format!(
             "{}: the golden vectors are the engine's own answers on the machine that added them, no reference's",
             labels.join(", ")
+        )
+    })
+}
+
+/// What a figure of quality may be off by for having been written down with six decimals.
+const ROUNDED: f64 = 1e-6;
+
+/// Whether int8 variants are as good here as in the TFLite reference kernels, which their manifest states for the whole
+/// evaluation set: integers leave no room for a single sample that is answered otherwise.
+fn agreement(file: &RunFile) -> Option<String> {
+    let mut equal = 0;
+    let mut others = Vec::new();
+    for (planned, result) in ordered(file) {
+        let whole = planned.precision == Precision::Int8 && planned.samples == 0;
+        let here = result.quality.as_ref().and_then(|quality| quality.value);
+        let Some((here, there)) = here.zip(planned.reference_quality).filter(|_| whole) else {
+            continue;
+        };
+        if (here - there).abs() <= ROUNDED * there.abs().max(1.0) {
+            equal += 1;
+        } else {
+            others.push(format!("{} ({here:.6}, not {there:.6})", planned.label()));
+        }
+    }
+    let total = equal + others.len();
+    let others = match others.as_slice() {
+        [] => String::new(),
+        others => format!("; otherwise: {}", others.join(", ")),
+    };
+    (total > 0).then(|| {
+        format!(
+            "int8 quality is that of the TFLite reference kernels, to six decimals, in {equal} of {}{others}",
+            text::counted(total, "variant")
         )
     })
 }

@@ -34,6 +34,48 @@ fn seeded_weights_have_their_words_where_quality_would_stand() {
 }
 
 #[test]
+fn int8_quality_is_held_against_what_the_manifest_states() {
+    let mut file = example::run_file();
+    let at = file
+        .plan
+        .trials
+        .iter()
+        .position(|planned| planned.variant == "w8");
+    let at = at.unwrap();
+    file.plan.trials[at].precision = scalebench_models::Precision::Int8;
+    let id = file.plan.trials[at].trial;
+    let result = file
+        .results
+        .trials
+        .iter_mut()
+        .find(|result| result.trial == id);
+    result.unwrap().quality.as_mut().unwrap().value = Some(0.75);
+    let said = |file: &RunFile, words: &str| page(file).matches(words).count();
+    let mut referred = |reference, samples| {
+        file.plan.trials[at].reference_quality = reference;
+        file.plan.trials[at].samples = samples;
+        file.clone()
+    };
+    let equal = "in 1 of 1 variant<";
+    assert_eq!(said(&referred(Some(0.750_000_9), 0), equal), 1);
+    // One sample of a million.
+    let other = "in 0 of 1 variant; otherwise: digits/w8 int8 (0.750000, not 0.750002)";
+    assert_eq!(said(&referred(Some(0.750_002), 0), other), 1);
+    // A part of the samples, or no figure to be held against.
+    assert_eq!(
+        said(
+            &referred(Some(0.75), 100),
+            "reference kernels, to six decimals"
+        ),
+        0
+    );
+    assert_eq!(
+        said(&referred(None, 0), "reference kernels, to six decimals"),
+        0
+    );
+}
+
+#[test]
 fn the_page_needs_no_network_and_all_but_the_controls_are_there_without_its_script() {
     let page = page(&example::run_file());
     for forbidden in ["http://", "https://", "@import", "url(", "fetch("] {

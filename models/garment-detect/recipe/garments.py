@@ -25,7 +25,7 @@ EVALUATED = 150
 
 RUN_TIME = "4 to 19 minutes of training a size on two x86-64 cores at load 10 to 24; not timed on an idle machine"
 TRAINED = 12000
-EPOCHS = 24
+EPOCHS = 12
 BATCH = 64
 LEARNING_RATE = 4e-3
 
