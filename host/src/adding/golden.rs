@@ -2,7 +2,7 @@
 
 use super::data::Samples;
 use super::sizes::Size;
-use super::{AddError, MAX_GOLDEN, Maker, OWN_GOLDEN, Wishes};
+use super::{AddError, MAX_GOLDEN, Maker, OWN_GOLDEN, Wishes, perturbation};
 use scalebench_engine::check::{CheckReport, FLOAT_TOLERANCE, check};
 use scalebench_engine::{DType, TensorInfo};
 use scalebench_models::container::{Dtype, InputSpec, TensorSpec, quantise};
@@ -10,12 +10,8 @@ use scalebench_models::{Answers, Build, Precision, Tolerance, write};
 use std::fs;
 use std::path::Path;
 
-/// Largest difference of a dynamic-range model's outputs, as a share of the largest magnitude: where a float
-/// differs in its last digit, an activation may be rounded the other way.
-const DYNAMIC_TOLERANCE: f64 = 2e-2;
-
 /// Inputs and outputs, tensor after tensor.
-type Vectors = Vec<Vec<Vec<u8>>>;
+pub(super) type Vectors = Vec<Vec<Vec<u8>>>;
 
 /// Writes model and vectors, and describes them.
 pub(super) fn build(
@@ -24,13 +20,16 @@ pub(super) fn build(
     size: &mut Size,
     samples: &Samples,
 ) -> Result<Build, AddError> {
-    let share = match size.precision {
-        Precision::Dynamic => DYNAMIC_TOLERANCE,
-        _ => FLOAT_TOLERANCE,
-    };
-    let (vectors, answers) = match &wishes.golden {
-        Some(folder) => (given(size, folder, share)?, Answers::Reference),
-        None => (own(size, samples)?, Answers::Engine),
+    let (vectors, share, answers) = match &wishes.golden {
+        Some(folder) => {
+            let (vectors, share) = given(size, folder)?;
+            (vectors, share, Answers::Reference)
+        }
+        None => {
+            let vectors = own(size, samples)?;
+            let share = allowed(size, &vectors)?;
+            (vectors, share, Answers::Engine)
+        }
     };
     let label = format!("{} {}", size.variant, size.precision);
     maker.remarks.push(match answers {
@@ -83,9 +82,22 @@ fn stored(size: &Size, tensor: &TensorInfo) -> Result<Dtype, AddError> {
     }
 }
 
-/// Reference vectors, once the engine was seen to meet them.
-fn given(size: &mut Size, folder: &Path, share: f64) -> Result<Vectors, AddError> {
-    let report = check(&mut size.model, folder, &size.stem, share)?;
+/// The largest difference of float outputs that is allowed, as a share of their largest magnitude.
+fn allowed(size: &mut Size, vectors: &Vectors) -> Result<f64, AddError> {
+    match size.precision {
+        Precision::Dynamic => perturbation::share(size, vectors),
+        _ => Ok(FLOAT_TOLERANCE),
+    }
+}
+
+/// Reference vectors, once the engine was seen to meet them, and the difference that was allowed.
+fn given(size: &mut Size, folder: &Path) -> Result<(Vectors, f64), AddError> {
+    let mut report = check(&mut size.model, folder, &size.stem, FLOAT_TOLERANCE)?;
+    let vectors = read(size, folder, report.vectors.min(MAX_GOLDEN))?;
+    let share = allowed(size, &vectors)?;
+    if share > FLOAT_TOLERANCE {
+        report = check(&mut size.model, folder, &size.stem, share)?;
+    }
     // Boards compare everything of an int8 model to the last bit, its float outputs too.
     let exact = size.precision != Precision::Int8 || report.outputs.is_empty();
     if !report.passes() || !exact {
@@ -95,8 +107,13 @@ fn given(size: &mut Size, folder: &Path, share: f64) -> Result<Vectors, AddError
             differ: worst(&report),
         });
     }
+    Ok((vectors, share))
+}
+
+/// The first `count` vectors of a folder that was looked at already.
+fn read(size: &Size, folder: &Path, count: usize) -> Result<Vectors, AddError> {
     let mut vectors = Vec::new();
-    for vector in 0..report.vectors.min(MAX_GOLDEN) {
+    for vector in 0..count {
         let mut tensors = Vec::new();
         for (end, infos) in [
             ("in.bin", size.model.inputs()),

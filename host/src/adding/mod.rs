@@ -8,6 +8,7 @@ mod golden;
 mod labels;
 mod npy;
 mod npz;
+mod perturbation;
 mod pictures;
 mod sizes;
 mod source;
@@ -160,6 +161,13 @@ pub enum AddError {
 impl AddError {
     fn read(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::Read {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    fn model(path: &Path) -> impl Fn(LoadError) -> Self + '_ {
+        move |source| Self::Model {
             path: path.to_owned(),
             source,
         }

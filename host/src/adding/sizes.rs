@@ -1,7 +1,7 @@
 //! The models of a family: names, precisions, costs.
 
 use super::{AddError, MAX_FILE};
-use scalebench_engine::{Limits, Model, ModelReport, TensorInfo};
+use scalebench_engine::{Limits, Model, ModelReport, TensorInfo, TensorReport};
 use scalebench_models::{Build, Precision, Variant, is_name};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,12 +89,9 @@ fn read(path: &Path) -> Result<Size, AddError> {
         return Err(AddError::file(path, what));
     }
     let content = fs::read(path).map_err(AddError::read(path))?;
-    let refused = |source| AddError::Model {
-        path: path.to_owned(),
-        source,
-    };
-    let model = Model::load(&content, &Limits::default()).map_err(refused)?;
-    let report = scalebench_engine::inspect(&content, &Limits::default()).map_err(refused)?;
+    let refused = AddError::model(path);
+    let model = Model::load(&content, &Limits::default()).map_err(&refused)?;
+    let report = scalebench_engine::inspect(&content, &Limits::default()).map_err(&refused)?;
     if let Some(batched) = model.inputs().iter().find(|input| {
         input
             .shape
@@ -132,16 +129,20 @@ fn read(path: &Path) -> Result<Size, AddError> {
     })
 }
 
-/// How the model holds its numbers: integers between operators make it int8, integer weights alone dynamic.
+/// How the model holds its numbers: integers that are multiplied with weights make it int8, integer weights alone dynamic.
+/// (What is looked up in a table of integers is made float again before it is multiplied.)
 fn precision(report: &ModelReport) -> Precision {
-    let small = |dtype: &str| matches!(dtype, "i8" | "u8");
-    let tensors = || {
-        let operators = report.operators.iter();
-        operators.flat_map(|operator| operator.inputs.iter().chain(&operator.outputs))
+    let small = |tensor: &TensorReport| {
+        matches!(tensor.dtype.as_str(), "i8" | "u8") && tensor.quantization.is_some()
     };
-    let between = tensors()
-        .any(|tensor| !tensor.constant && small(&tensor.dtype) && tensor.quantization.is_some());
-    let weights = tensors().any(|tensor| tensor.constant && small(&tensor.dtype));
+    let operators = || report.operators.iter();
+    let between = operators()
+        .filter(|operator| operator.macs > 0)
+        .flat_map(|operator| &operator.inputs)
+        .any(|tensor| !tensor.constant && small(tensor));
+    let weights = operators()
+        .flat_map(|operator| &operator.inputs)
+        .any(|tensor| tensor.constant && small(tensor));
     match (between, weights) {
         (true, _) => Precision::Int8,
         (false, true) => Precision::Dynamic,

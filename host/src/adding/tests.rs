@@ -1,6 +1,6 @@
 use super::npy::tests::npy;
 use super::{AddError, Added, Normal, Source, Wishes, add};
-use scalebench_models::container::{Dataset, Label, boxes};
+use scalebench_models::container::{Dataset, Golden, Label, boxes};
 use scalebench_models::{Answers, Family, Metric, UseCase, root};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -398,20 +398,62 @@ fn each_wrong_choice_gets_its_sentence_and_leaves_nothing() {
     assert_eq!(left, 6, "x, y, short, words, nonsense, homes");
 }
 
+/// The golden vectors of a shipped file as files in a folder; their container, and how many there are.
+fn references(family: &Family, stem: &str, folder: &Path) -> (Vec<u8>, u32) {
+    let bytes = fs::read(family.dir.join(format!("golden/{stem}.sbgv"))).unwrap();
+    let golden = Golden::parse(&bytes).unwrap();
+    fs::create_dir(folder).unwrap();
+    for vector in 0..golden.vectors() {
+        let path = |end: &str| folder.join(format!("{stem}.{vector}.{end}.bin"));
+        fs::write(path("in"), golden.input(vector, 0).unwrap()).unwrap();
+        fs::write(path("out"), golden.output(vector, 0).unwrap()).unwrap();
+    }
+    let vectors = golden.vectors();
+    (bytes, vectors)
+}
+
+#[test]
+fn dynamic_range_is_allowed_what_its_last_places_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let (family, data) = shipped("gloss-bert");
+    let set = Dataset::parse(&data).unwrap();
+    let (mut ids, mut classes) = (Vec::new(), Vec::new());
+    for sample in 0..20 {
+        ids.extend_from_slice(set.sample(0, sample).unwrap());
+        let Some(Label::Class(class)) = set.label(sample) else {
+            panic!("no class");
+        };
+        classes.extend_from_slice(&class.to_le_bytes());
+    }
+    let (x, y) = (dir.path().join("x.npy"), dir.path().join("y.npy"));
+    fs::write(&x, npy("<i2", "(20, 24)", &ids)).unwrap();
+    fs::write(&y, npy("<u2", "(20,)", &classes)).unwrap();
+    let folder = dir.path().join("reference");
+    references(&family, "l1-h32.dynamic", &folder);
+    let mut asked = wishes("words", &[weights(&family, "l1-h32.dynamic.tflite")], &x);
+    asked.labels = Some(source(&y));
+    let tolerance = |asked: &Wishes| {
+        let (own, _) = added(dir.path(), asked);
+        let build = own.manifest.variants[0].dynamic.clone().unwrap();
+        build.tolerance.absolute.unwrap()
+    };
+    let own = tolerance(&asked);
+    asked.name = "referred".to_owned();
+    asked.golden = Some(folder);
+    let referred = tolerance(&asked);
+    // Probabilities: more than plain floats are allowed, and not a hundredth.
+    for tolerance in [own, referred] {
+        assert!((1e-5..1e-2).contains(&tolerance), "{tolerance}");
+    }
+}
+
 #[test]
 fn reference_answers_are_kept_as_such_and_wrong_ones_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (family, x, y) = stones(dir.path(), 20);
     let file = weights(&family, "d1-w2.int8.tflite");
-    let bytes = fs::read(family.dir.join("golden/d1-w2.int8.sbgv")).unwrap();
-    let golden = scalebench_models::container::Golden::parse(&bytes).unwrap();
     let folder = dir.path().join("reference");
-    fs::create_dir(&folder).unwrap();
-    for vector in 0..golden.vectors() {
-        let path = |end: &str| folder.join(format!("d1-w2.int8.{vector}.{end}.bin"));
-        fs::write(path("in"), golden.input(vector, 0).unwrap()).unwrap();
-        fs::write(path("out"), golden.output(vector, 0).unwrap()).unwrap();
-    }
+    let (bytes, vectors) = references(&family, "d1-w2.int8", &folder);
     let mut asked = wishes("homes", &[file], &x);
     asked.labels = Some(source(&y));
     asked.golden = Some(folder.clone());
@@ -420,7 +462,7 @@ fn reference_answers_are_kept_as_such_and_wrong_ones_refused() {
     let build = own.manifest.variants[0].int8.as_ref().unwrap();
     assert_eq!(
         (build.answers, build.vectors),
-        (Answers::Reference, golden.vectors())
+        (Answers::Reference, vectors)
     );
     assert_eq!(own.manifest.dimensions, ["width"]);
     let ours = own.artefact(&build.golden).read().unwrap();

@@ -5,6 +5,7 @@
 
 mod arena;
 pub mod check;
+mod constants;
 mod error;
 mod graph;
 mod inspect;
@@ -16,6 +17,7 @@ mod session;
 mod step;
 mod tensor;
 
+pub use constants::float_constants;
 pub use error::{LoadError, RunError};
 pub use inspect::{Execution, ModelReport, OperatorReport, TensorReport, inspect};
 pub use model::{Limits, Model, Written};
