@@ -70,8 +70,8 @@ fn answers(size: &mut Size, other: Option<Model>, vectors: &Vectors) -> Result<V
     let mut all = Vec::new();
     for vector in vectors {
         let model = other.as_mut().unwrap_or(&mut size.model);
-        for index in 0..model.inputs().len() {
-            model.input_mut(index).copy_from_slice(&vector[index]);
+        for (index, input) in vector[..model.inputs().len()].iter().enumerate() {
+            model.input_mut(index).copy_from_slice(input);
         }
         model.run().map_err(|source| AddError::Run {
             path: size.path.clone(),
