@@ -83,8 +83,8 @@ class Housing(kind.Kind):
             "licence": '"LicenseRef-StatLib"',
             "notes": manifest.block(
                 "The study's grid, trained by this recipe: dense layers with ReLU, He initialisation, mean squared error, Adam "
-                f"with cosine decay from {LEARNING_RATE}, batches of {BATCH}, {EPOCHS} epochs. Every size was trained alike; "
-                f"nothing was chosen by the evaluation set. The {len(self.labels)} evaluated rows are those whose SHA-256 "
+                f"with cosine decay from {LEARNING_RATE}, less for more than three layers, batches of {BATCH}, {EPOCHS} epochs. "
+                f"Every size was trained alike; nothing was chosen by the evaluation set. The {len(self.labels)} evaluated rows are those whose SHA-256 "
                 f"(of their eight numbers as f64) begins with a byte below {HELD_OUT}; the other {len(self.prices)} train."
             ),
             "preprocessing": manifest.block(
