@@ -31,25 +31,21 @@ def source(depth, width):
     )
 
 
-def member(archive, path, name):
-    """The full name of a file in the zip."""
-    for found in archive.namelist():
-        if found.rsplit("/", 1)[-1] == name:
-            return found
-    raise published.Wrong(f"{path}: no {name} inside: {published.AGAIN}")
-
-
-def opened(path):
+def read(path, name):
+    """The bytes of a file in the zip at `path`."""
     try:
-        return zipfile.ZipFile(path)
+        with zipfile.ZipFile(path) as archive:
+            for found in archive.namelist():
+                if found.rsplit("/", 1)[-1] == name:
+                    return archive.read(found)
     except zipfile.BadZipFile as error:
-        raise published.Wrong(f"{path}: not a zip archive ({error}): {published.AGAIN}") from error
+        raise published.Wrong(f"{path}: not a whole zip archive ({error}): {published.AGAIN}") from error
+    raise published.Wrong(f"{path}: no {name} inside: {published.AGAIN}")
 
 
 def vocabulary(path):
     """The word pieces of the zip's vocabulary, in the order of their ids."""
-    with opened(path) as archive:
-        words = archive.read(member(archive, path, VOCABULARY)).decode().rstrip("\n").split("\n")
+    words = read(path, VOCABULARY).decode().rstrip("\n").split("\n")
     if len(words) != networks.VOCABULARY:
         raise published.Wrong(f"{path}: {VOCABULARY} has {len(words)} word pieces, where {networks.VOCABULARY} are due: "
                               f"{published.AGAIN}")
@@ -104,11 +100,11 @@ def load(model, path, depth, width):
     """Assign the checkpoint in the zip at `path` to `networks.bert` of this size; returns what `assign` leaves out."""
     import tensorflow as tf
 
-    with opened(path) as archive, tempfile.TemporaryDirectory() as folder:
-        configured(archive.read(member(archive, path, CONFIG)), path, depth, width)
+    configured(read(path, CONFIG), path, depth, width)
+    with tempfile.TemporaryDirectory() as folder:
         for part in (".index", ".data-00000-of-00001"):
             with open(f"{folder}/{WEIGHTS}{part}", "wb") as file:
-                file.write(archive.read(member(archive, path, WEIGHTS + part)))
+                file.write(read(path, WEIGHTS + part))
         try:
             return assign(model, tf.train.load_checkpoint(f"{folder}/{WEIGHTS}"), path)
         except tf.errors.OpError as error:

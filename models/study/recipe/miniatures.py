@@ -15,7 +15,7 @@ import reference
 # One of the settings that the miniatures' authors list beside their checkpoints (batches of 8 to 128, rates of 3e-4 to
 # 3e-5, four epochs), the same for every size: they chose one for each task and size.
 BATCH, LEARNING_RATE, EPOCHS = 32, 1e-4, 4
-# As in BERT's own optimization.py and run_classifier.py.
+# As in BERT's own optimization.py and run_classifier.py, but that Keras corrects the bias of the moments.
 DROPOUT, WARM_UP, WEIGHT_DECAY, CLIP_NORM = 0.1, 0.1, 0.01, 1.0
 CALIBRATED, GOLDEN = 100, 2
 

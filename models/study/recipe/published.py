@@ -71,7 +71,10 @@ class Folder:
 
     def fetch(self, sources):
         """Have all these sources in the folder, each verified; what cannot be had is told in a sentence a file."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Wrong(f"{self.path}: cannot be a folder of sources ({error.strerror}): name another") from error
         absent, network = [], ""
         for source in sources:
             path = self.path / source.file

@@ -170,10 +170,18 @@ class Checkpoint(unittest.TestCase):
     def test_another_size_or_no_zip_is_told(self):
         with self.assertRaisesRegex(published.Wrong, "num_hidden_layers = 2, where 4 is due"):
             checkpoint.load(networks.bert(4, WIDTH), SOURCES / MINIATURE, 4, WIDTH)
-        with self.assertRaisesRegex(published.Wrong, "not a zip archive"):
+        with self.assertRaisesRegex(published.Wrong, "not a whole zip archive"):
             checkpoint.vocabulary(SOURCES / mrpc.TEST.file)
         with self.assertRaisesRegex(published.Wrong, "no vocab.txt inside"):
             checkpoint.vocabulary(SOURCES / tiny_imagenet.SOURCE.file)
+
+    def test_another_vocabulary_is_told(self):
+        sizes = [size for size in networks.SIZES["bert-miniatures"] if size.name in ("l2-h128", "l2-h256")]
+        with altered() as folder:
+            with zipfile.ZipFile(folder / checkpoint.source(2, 256).file, "w") as archive:
+                archive.writestr("vocab.txt", "\n".join(reversed(made_up.vocabulary())))
+            with self.assertRaisesRegex(published.Wrong, f"A-4.zip: its vocabulary is not that of {MINIATURE}"):
+                miniatures.Miniatures(published.Folder(folder), folder, sizes, mock.Mock(keep=False))
 
     def test_a_broken_fine_tuning_goes_on_to_the_same_weights(self):
         folder = published.Folder(SOURCES)
@@ -363,6 +371,11 @@ class Sources(unittest.TestCase):
             self.assertTrue(line.endswith(f": fetch {source.url} and put it at {folder / source.file}"), line)
         self.assertNotIn("Traceback", ended.stderr)
         self.assertFalse((SCRATCH / "none").exists())
+
+    def test_a_folder_that_cannot_be_is_told(self):
+        code, _, err = quietly("--out", SCRATCH / "none", "--published", SOURCES / mrpc.TEST.file, "mlp-study")
+        self.assertEqual((code, err.count("\n")), (2, 1))
+        self.assertIn("msr_paraphrase_test.txt: cannot be a folder of sources (File exists): name another", err)
 
     def test_options_that_cannot_be_are_told(self):
         for given, told in [(["--size", "b9"], "--size b9: known here are"), (["--pictures", "7"], "give a multiple of 4")]:

@@ -76,7 +76,7 @@ def features(model, archive, names, folder, keep):
         if not (keep and path.exists()):
             batches = (archive.pictures(chunk[at : at + AT_ONCE], side) for at in range(0, len(chunk), AT_ONCE))
             part = path.with_suffix(".part.npy")
-            np.save(part, np.concatenate([np.asarray(model(batch.astype(np.float32), training=False)) for batch in batches]))
+            np.save(part, np.concatenate([model.predict_on_batch(batch.astype(np.float32)) for batch in batches]))
             part.replace(path)
             print(f"{model.name}: features of {start + len(chunk)} of {len(names)} pictures", flush=True)
         found.append(np.load(path))
