@@ -6,6 +6,8 @@ import io
 
 import numpy as np
 
+import perceptron
+
 # The grid: hidden layers x units a layer.
 GRID = [(1, 2)]
 GRID += [(depth, width) for depth in (1, 2, 3, 4) for width in (4, 8, 16)]
@@ -69,61 +71,11 @@ def load():
     return stored[~held_out], prices, stored[chosen], y[chosen], prices.mean(), prices.std()
 
 
-def network(depth, width, batch=None):
-    import keras
-
-    inputs = keras.Input((len(FEATURES),), batch_size=batch)
-    x = inputs
-    for _ in range(depth):
-        x = keras.layers.Dense(width, activation="relu", kernel_initializer="he_normal")(x)
-    return keras.Model(inputs, keras.layers.Dense(1)(x))
-
-
 def train(size, x, y, out):
-    """Train one size from its seed on real inputs and standardised prices; weights go to `out`.
-
-    Plain numpy: for nets this small the bookkeeping of a framework costs more than the arithmetic.
-    ReLU, mean squared error, Adam (Kingma and Ba, algorithm 1) with a cosine decay of the rate.
-    Initialised after He et al. 2015.
-    """
-    depth, width = size
-    rng = np.random.default_rng(SEED)
-    x, y = x.astype(np.float32), y.astype(np.float32)[:, None]
-    edges = [len(FEATURES)] + [width] * depth + [1]
-    params = []
-    for before, after in zip(edges, edges[1:]):
-        params.append(rng.normal(0, np.sqrt(2 / before), (before, after)).astype(np.float32))
-        params.append(np.zeros(after, np.float32))
-    first, second = [np.zeros_like(p) for p in params], [np.zeros_like(p) for p in params]
-    steps_an_epoch = len(x) // BATCH
-    steps, step = EPOCHS * steps_an_epoch, 0
-    for _ in range(EPOCHS):
-        order = rng.permutation(len(x))
-        for k in range(steps_an_epoch):
-            rows = order[k * BATCH : (k + 1) * BATCH]
-            acts = [x[rows]]
-            for layer in range(depth + 1):
-                z = acts[-1] @ params[2 * layer] + params[2 * layer + 1]
-                acts.append(np.maximum(z, 0) if layer < depth else z)
-            delta = (acts[-1] - y[rows]) * np.float32(2 / BATCH)
-            grads = [None] * len(params)
-            for layer in range(depth, -1, -1):
-                grads[2 * layer], grads[2 * layer + 1] = acts[layer].T @ delta, delta.sum(axis=0)
-                if layer:
-                    delta = (delta @ params[2 * layer].T) * (acts[layer] > 0)
-            step += 1
-            rate = LEARNING_RATE / max(1, depth / 3) * (1 + np.cos(np.pi * step / steps)) / 2
-            rate *= np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-            for p, g, m, v in zip(params, grads, first, second):
-                m += np.float32(0.1) * (g - m)
-                v += np.float32(0.001) * (g * g - v)
-                p -= np.float32(rate) * m / (np.sqrt(v) + np.float32(1e-8))
-    np.savez(out, *params)
+    """Train one size on real inputs and standardised prices; weights go to `out`."""
+    perceptron.train(size, x, y, out, seed=SEED, epochs=EPOCHS, batch=BATCH, rate=LEARNING_RATE)
 
 
 def trained(size, weights):
     """The Keras model with batch 1 holding the weights that `train` wrote."""
-    model = network(*size, batch=1)
-    with np.load(weights) as stored:
-        model.set_weights([stored[f"arr_{i}"] for i in range(len(stored.files))])
-    return model
+    return perceptron.trained(len(FEATURES), size, weights)

@@ -1,4 +1,6 @@
-"""The study's families at full size: exact architectures with seeded weights."""
+"""The study's families at full size: sizes and exact architectures."""
+
+import dataclasses
 
 import numpy as np
 
@@ -31,8 +33,35 @@ MLP = [(depth, width) for depth in range(1, 11) for width in (32, 64, 128)]
 HOUSING_FEATURES = 8
 
 
-def bert(depth, width):
-    """A BERT classifier of sentence pairs: token ids, mask and segments of one pair to two logits."""
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """One size of a family: its name, its coordinates, and what its architecture is built from."""
+
+    name: str
+    coordinates: dict = dataclasses.field(hash=False)
+    arguments: tuple
+
+
+SIZES = {
+    "bert-miniatures": [
+        Size(f"l{depth}-h{width}", {"depth": depth, "width": width, "heads": width // HEAD}, (depth, width))
+        for depth, width in BERT
+    ],
+    "efficientnet": [
+        Size(f"b{index}", {"depth": depth, "width": width, "resolution": side, "dropout": dropout}, (index, side))
+        for index, side, width, depth, dropout in EFFICIENTNET
+    ],
+    "mlp-study": [
+        Size(f"d{depth}-w{width}", {"depth": depth, "width": width}, (depth, width)) for depth, width in MLP
+    ],
+}
+
+
+def bert(depth, width, batch=1, dropout=0.0):
+    """A BERT classifier of sentence pairs: segments, token ids and mask [batch, SEQUENCE] to two logits.
+
+    Layers are named as the scopes of BERT's own checkpoints. `dropout` is for training only.
+    """
     import keras
     import tensorflow as tf
     from keras import layers as L
@@ -70,26 +99,34 @@ def bert(depth, width):
         def call(self, x):
             return tf.nn.gelu(x, approximate=True)
 
-    def dense(units):
-        return L.Dense(units, kernel_initializer=keras.initializers.VarianceScaling(1.0))
+    def dense(units, name, activation=None):
+        return L.Dense(units, activation, kernel_initializer=keras.initializers.VarianceScaling(1.0), name=name)
+
+    def drop(x):
+        return L.Dropout(dropout)(x) if dropout else x
+
+    rows = batch or -1
 
     def split(x):
-        return ops.transpose(ops.reshape(x, (1, SEQUENCE, width // HEAD, HEAD)), (0, 2, 1, 3))
+        return ops.transpose(ops.reshape(x, (rows, SEQUENCE, width // HEAD, HEAD)), (0, 2, 1, 3))
 
-    def attention(x, mask):
-        query, key, value = (split(dense(width)(x)) for _ in range(3))
+    def attention(x, mask, scope):
+        query, key, value = (split(dense(width, f"{scope}.self.{part}")(x)) for part in ("query", "key", "value"))
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) * (HEAD**-0.5) + mask
-        mixed = ops.transpose(ops.matmul(ops.softmax(scores), value), (0, 2, 1, 3))
-        return dense(width)(ops.reshape(mixed, (1, SEQUENCE, width)))
+        mixed = ops.transpose(ops.matmul(drop(ops.softmax(scores)), value), (0, 2, 1, 3))
+        return dense(width, f"{scope}.output.dense")(ops.reshape(mixed, (rows, SEQUENCE, width)))
 
-    segments, ids, mask = (keras.Input((SEQUENCE,), batch_size=1, dtype="int32", name=name) for name in PAIR)
-    penalty = (1.0 - ops.cast(ops.reshape(mask, (1, 1, 1, SEQUENCE)), "float32")) * MASKED
-    x = Norm()(Embeddings()([ids, segments]))
-    for _ in range(depth):
-        x = Norm()(x + attention(x, penalty))
-        x = Norm()(x + dense(width)(Gelu()(dense(4 * width)(x))))
-    pooled = L.Dense(width, activation="tanh", kernel_initializer=keras.initializers.VarianceScaling(1.0))(x[:, 0, :])
-    return keras.Model([segments, ids, mask], dense(2)(pooled))
+    segments, ids, mask = (keras.Input((SEQUENCE,), batch_size=batch, dtype="int32", name=name) for name in PAIR)
+    penalty = (1.0 - ops.cast(ops.reshape(mask, (rows, 1, 1, SEQUENCE)), "float32")) * MASKED
+    x = drop(Norm(name="embeddings.LayerNorm")(Embeddings(name="embeddings")([ids, segments])))
+    for n in range(depth):
+        scope = f"encoder.layer_{n}"
+        x = Norm(name=f"{scope}.attention.output.LayerNorm")(x + drop(attention(x, penalty, f"{scope}.attention")))
+        # The outer layer is made before the inner one: seeds are drawn in this order.
+        outer, inner = dense(width, f"{scope}.output.dense"), dense(4 * width, f"{scope}.intermediate.dense")
+        x = Norm(name=f"{scope}.output.LayerNorm")(x + drop(outer(Gelu()(inner(x)))))
+    pooled = dense(width, "pooler.dense", "tanh")(x[:, 0, :])
+    return keras.Model([segments, ids, mask], dense(2, "classifier")(drop(pooled)))
 
 
 def bert_cost(depth, width):
@@ -132,13 +169,9 @@ def fixed(model, resolution):
 
 
 def mlp(depth, width):
-    import keras
+    import perceptron
 
-    inputs = keras.Input((HOUSING_FEATURES,), batch_size=1)
-    x = inputs
-    for _ in range(depth):
-        x = keras.layers.Dense(width, activation="relu", kernel_initializer="he_normal")(x)
-    return keras.Model(inputs, keras.layers.Dense(1)(x))
+    return perceptron.network(HOUSING_FEATURES, depth, width, batch=1)
 
 
 def pictures(count, resolution):
