@@ -3,6 +3,7 @@
 use crate::scaling::fits::{Fits, fits};
 use crate::scaling::knee::knee;
 use crate::scaling::pairs::{Pairs, precisions};
+use crate::scaling::ranks::{Ranks, ranks};
 use crate::scaling::steps::{Step, steps};
 use crate::scaling::{Cost, Figure, Measured, families, family, front, measured};
 use crate::stats::regression::Estimate;
@@ -34,6 +35,9 @@ pub struct FamilyAnalysis {
     pub steps: Vec<Step>,
     /// The variant where more latency stops paying.
     pub knee: Option<String>,
+    /// Whether quality ranks sizes as their cost does, a precision each.
+    #[serde(default)]
+    pub ranks: Vec<Ranks>,
     /// How figures grow with size, a precision each.
     pub fits: Vec<Fits>,
     /// Int8 against float32.
@@ -64,6 +68,7 @@ impl Analysis {
                     .collect(),
                 steps: steps(&variants, Cost::Latency),
                 knee: knee(&variants, Cost::Latency).map(Measured::name),
+                ranks: ranks(&variants),
                 fits: fits(&variants),
                 precisions: precisions(&variants),
                 variants: variants.into_iter().cloned().collect(),
@@ -103,6 +108,11 @@ impl FamilyAnalysis {
         }
         let open = self.variants.first().map(|one| one.unstated);
         let operations = open.unwrap_or_default().operations();
+        said.extend(
+            self.ranks
+                .iter()
+                .map(|ranks| rank_sentence(ranks, operations)),
+        );
         for fit in &self.fits {
             said.extend(fit_sentences(fit, operations));
         }
@@ -115,6 +125,18 @@ impl FamilyAnalysis {
         }
         said
     }
+}
+
+fn rank_sentence(ranks: &Ranks, operations: &str) -> String {
+    format!(
+        "{}: of two sizes the one of more {operations} is better in {} of {}, beyond 95 % uncertainty in {}, and worse in {}, beyond it in {}",
+        ranks.precision,
+        ranks.better,
+        crate::text::counted(ranks.pairs, "pair"),
+        ranks.surely_better,
+        ranks.worse,
+        ranks.surely_worse,
+    )
 }
 
 fn fit_sentences(fit: &Fits, operations: &str) -> Vec<String> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | here | the figures of each measured variant, with intervals |
 //! | [`steps`] | what the next size up costs |
+//! | [`ranks`] | whether the larger is the better, and how often that is more than noise |
 //! | [`fits`] | how latency and quality grow with size, and where that stops |
 //! | [`knee`] | where more cost stops paying |
 //! | [`pairs`] | float against int8, one board against another |
@@ -13,6 +14,7 @@ pub mod fits;
 pub mod knee;
 pub mod pairs;
 pub mod pick;
+pub mod ranks;
 pub mod steps;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -48,7 +48,7 @@ pub fn steps(variants: &[&Measured], cost: Cost) -> Vec<Step> {
         .collect()
 }
 
-fn difference(a: Figure, b: Figure, value: f64) -> Figure {
+pub(super) fn difference(a: Figure, b: Figure, value: f64) -> Figure {
     let error = a.error().zip(b.error()).map(|(a, b)| a.hypot(b));
     around(value, error)
 }

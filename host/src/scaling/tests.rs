@@ -2,6 +2,7 @@ use super::fits::fits;
 use super::knee::{knee, kneedle};
 use super::pairs::{boards, precisions};
 use super::pick::{Limits, pick};
+use super::ranks::{Ranks, ranks};
 use super::steps::steps;
 use super::*;
 use crate::example;
@@ -148,6 +149,37 @@ fn steps_are_priced_with_their_uncertainty() {
     assert!(first.rate.interval.unwrap().holds(0.15) && !first.rate.interval.unwrap().holds(0.0));
     // One point more on 2000 samples is within the noise.
     assert!(steps[3].rate.interval.unwrap().holds(0.0), "{:?}", steps[3]);
+}
+
+#[test]
+fn ranks_tell_noise_from_more() {
+    let mut random = Noise::new(4);
+    let mut sizes = |ladder: &[(f64, f64)]| -> Vec<Measured> {
+        let one = |&(ms, top1): &(f64, f64)| variant("v", ms, top1, 0.0, &mut random);
+        ladder.iter().map(one).collect()
+    };
+    let all = sizes(&[
+        (1.0, 0.70),
+        (2.0, 0.80),
+        (3.0, 0.79),
+        (4.0, 0.90),
+        (5.0, 0.6),
+    ]);
+    let expected = Ranks {
+        precision: Precision::Float32,
+        pairs: 10,
+        better: 5,
+        surely_better: 5,
+        // A point fewer is within the noise of 2,000 samples; ten are not.
+        worse: 5,
+        surely_worse: 4,
+    };
+    assert_eq!(ranks(&family(&all, "f")), [expected]);
+    // The same cost is no step, the same quality neither better nor worse; two sizes have no order to speak of.
+    let flat = sizes(&[(1.0, 0.7), (1.0, 0.8), (2.0, 0.7)]);
+    let found = ranks(&family(&flat, "f"))[0];
+    assert_eq!((found.pairs, found.better, found.worse), (2, 0, 1));
+    assert!(ranks(&family(&flat[..2], "f")).is_empty());
 }
 
 #[test]
