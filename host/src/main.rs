@@ -7,11 +7,12 @@ mod failure;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use failure::code;
+use scalebench_runner::heap::Heap;
 use std::process::ExitCode;
 
 /// The virtual board is this program too.
 #[global_allocator]
-static HEAP: scalebench_runner::Heap = scalebench_runner::HEAP;
+static HEAP: Heap = Heap;
 
 fn main() -> ExitCode {
     // The runner's own command line; the host starts itself with it to be its own board.

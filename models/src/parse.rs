@@ -174,7 +174,7 @@ pub fn is_name(name: &str) -> bool {
         |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
     !name.is_empty()
         && name.len() <= MAX_NAME
-        && !name.starts_with('.')
+        && !name.starts_with(['.', '-'])
         && name.bytes().all(allowed)
 }
 

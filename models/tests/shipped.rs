@@ -30,6 +30,31 @@ fn all_shipped_families_validate() {
 }
 
 #[test]
+fn no_file_lies_there_that_no_manifest_names() {
+    for family in shipped() {
+        let m = &family.manifest;
+        let builds = m.variants.iter().flat_map(|variant| variant.builds());
+        let mut named: Vec<&str> = builds
+            .flat_map(|(_, build)| [&build.model, &build.golden])
+            .chain(m.datasets.iter().map(|dataset| &dataset.artefact))
+            .chain(m.attachments.iter().map(|attachment| &attachment.artefact))
+            .map(|artefact| artefact.file.as_str())
+            .collect();
+        let mut there = Vec::new();
+        for folder in ["weights", "golden", "data"] {
+            for file in std::fs::read_dir(family.dir.join(folder)).unwrap() {
+                let file = file.unwrap().file_name();
+                there.push(format!("{folder}/{}", file.to_str().unwrap()));
+            }
+        }
+        named.sort_unstable();
+        named.dedup();
+        there.sort_unstable();
+        assert_eq!(there, named, "{}", m.name);
+    }
+}
+
+#[test]
 fn every_variant_ships_in_float_and_int8_and_beats_the_baseline() {
     for family in shipped() {
         let m = &family.manifest;

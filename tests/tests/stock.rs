@@ -39,6 +39,13 @@ fn nothing_of_a_stocked_store_goes_over_the_line() {
     }
     let again = stock();
     assert!(again.out.contains("0 files put in"), "{again:?}");
+    assert_eq!(written(&store), before);
+    // A card that forgets.
+    let first = before.keys().next().unwrap();
+    fs::write(first, "x").unwrap();
+    let again = stock();
+    assert!(again.out.contains("1 file put in"), "{again:?}");
+    let before = written(&store);
 
     let virtual_board = board(&store, BAUD, None);
     let mut command = scalebench(&["run", "--quiet", "--seed", "7", "--window-ms", "20"]);
@@ -62,7 +69,7 @@ fn a_store_that_cannot_be_written_is_a_sentence() {
     let told = said(command.arg(file.join("store")).args(CHOICE));
     assert_eq!(told.code, Some(5), "{told:?}");
     assert!(
-        told.err.contains("choose another folder with --store"),
+        told.err.contains("Not a directory") && told.err.contains("another folder with --store"),
         "{told:?}"
     );
 }

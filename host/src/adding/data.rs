@@ -162,6 +162,12 @@ fn of_arrays(wishes: &Wishes, sizes: &[Size], labels: &Labels) -> Result<Samples
             );
             return Err(AddError::file(path, what));
         }
+        if let Some(sample) = array.odd() {
+            let what = format!(
+                "sample {sample} holds a value that is not finite: leave it out, or put a number there"
+            );
+            return Err(AddError::file(path, what));
+        }
         let plain = input.dtype != DType::F32 && input.quantization.is_none();
         if plain && array.dtype == Dtype::F32 {
             let what = format!(

@@ -473,15 +473,35 @@ fn classes(
     words: &[String],
     outputs: Option<usize>,
 ) -> Result<(Vec<u16>, Vec<String>), AddError> {
+    // `3.0`, as pandas writes a column that lacks a value somewhere, is the class 3.
+    let whole = |word: &String| {
+        let number = word.parse::<f64>().ok()?;
+        (number.fract() == 0.0 && number.abs() < 65_536.0).then_some(number as i64)
+    };
+    let numbers: Option<Vec<i64>> = words.iter().map(whole).collect();
+    let numbers = numbers.filter(|_| wishes.classes.is_none());
+    if let Some(below) = numbers.iter().flatten().find(|&&number| number < 0) {
+        let what = format!("label {below}: classes are counted from 0, or named");
+        return Err(AddError::file(path, what));
+    }
+    let canonical: Vec<String>;
+    let words = match &numbers {
+        Some(numbers) => {
+            canonical = numbers.iter().map(i64::to_string).collect();
+            &canonical
+        }
+        None => words,
+    };
     let different: BTreeSet<&String> = words.iter().collect();
-    let numbers = words.iter().all(|word| word.parse::<u16>().is_ok());
     let names: Vec<String> = match (&wishes.classes, outputs) {
         (Some(file), _) => {
             let text = fs::read_to_string(file).map_err(AddError::read(file))?;
             let names = text.lines().map(str::trim).filter(|name| !name.is_empty());
             names.map(str::to_owned).collect()
         }
-        (None, Some(outputs)) if numbers => (0..outputs).map(|class| class.to_string()).collect(),
+        (None, Some(outputs)) if numbers.is_some() => {
+            (0..outputs).map(|class| class.to_string()).collect()
+        }
         _ => different.iter().map(|&word| word.clone()).collect(),
     };
     if let Some(outputs) = outputs.filter(|&outputs| outputs != names.len()) {

@@ -251,6 +251,12 @@ impl Maker {
         labels: Labels,
     ) -> Result<Manifest, AddError> {
         let metric = metric(wishes.metric, &labels)?;
+        if wishes.classes.is_none() && !labels.names().is_empty() {
+            self.remarks.push(format!(
+                "classes, in the order in which the models' outputs are taken to be: {}; give --classes FILE if theirs is another",
+                crate::text::escaped(&labels.names().join(", "))
+            ));
+        }
         let sets = data::load(wishes, sizes, &labels)?;
         let dimensions = dimensions(wishes, sizes)?;
         let mut datasets = Vec::new();

@@ -32,6 +32,20 @@ impl Array {
             .collect()
     }
 
+    /// The first sample, along the first dimension, that holds a number which is not finite.
+    pub(super) fn odd(&self) -> Option<usize> {
+        let wide: usize = self.shape.iter().skip(1).product();
+        if self.is_whole() || wide == 0 {
+            return None;
+        }
+        let samples = self.bytes.chunks(wide * self.dtype.size());
+        let mut finite = samples.map(|sample| {
+            let mut elements = sample.chunks_exact(self.dtype.size());
+            elements.all(|element| self.dtype.read(element).is_some_and(f32::is_finite))
+        });
+        finite.position(|finite| !finite)
+    }
+
     /// Whether elements are integers.
     pub(super) fn is_whole(&self) -> bool {
         self.dtype != Dtype::F32

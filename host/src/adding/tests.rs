@@ -117,11 +117,9 @@ fn folders_of_pictures_become_the_evaluation_set_they_were() {
         assert_eq!(build.answers, Answers::Engine);
         assert!(build.quality.is_empty());
     }
-    assert!(
-        said.remarks
-            .iter()
-            .all(|remark| remark.contains("engine's own"))
-    );
+    assert!(said.remarks.iter().all(
+        |remark| remark.contains("engine's own") || remark.starts_with("classes, in the order")
+    ));
     // The int8 input tells the range; the pictures are bit for bit those of the shipped set.
     let data = own.artefact(&manifest.datasets[0].artefact).read().unwrap();
     let set = Dataset::parse(&data).unwrap();
@@ -323,6 +321,50 @@ fn stones(dir: &Path, count: u32) -> (Family, PathBuf, PathBuf) {
     fs::write(&in_x, npy("<f4", &format!("({count}, 9)"), &x)).unwrap();
     fs::write(&in_y, npy("<f4", &format!("({count},)"), &y)).unwrap();
     (family, in_x, in_y)
+}
+
+#[test]
+fn whole_numbers_are_classes_however_they_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (family, data) = shipped("fashion-cnn");
+    let set = Dataset::parse(&data).unwrap();
+    let spec = set.input(0).unwrap();
+    let file = weights(&family, &format!("{}.int8.tflite", whole_size(&family)));
+    let side = family.manifest.datasets[0].inputs[0].shape[0];
+    let mut x = Vec::new();
+    for sample in 0..4 {
+        let stored = set.sample(0, sample).unwrap();
+        x.extend((0..stored.len()).flat_map(|at| spec.real(stored, at).unwrap().to_le_bytes()));
+    }
+    let (pictures, labels) = (dir.path().join("x.npy"), dir.path().join("y.csv"));
+    let shape = format!("(4, {side}, {side}, 1)");
+    fs::write(&pictures, npy("<f4", &shape, &x)).unwrap();
+    let mut asked = wishes("clothes", &[file], &pictures);
+    asked.labels = Some(source(&labels));
+    fs::write(&labels, "label\n9.0\n2\n1.0\n0\n").unwrap();
+    let (own, said) = added(dir.path(), &asked);
+    assert_eq!(own.manifest.classes[9], "9");
+    assert!(
+        said.remarks
+            .iter()
+            .any(|remark| remark.contains("give --classes FILE")),
+        "{said:?}"
+    );
+    let bytes = own
+        .artefact(&own.manifest.datasets[0].artefact)
+        .read()
+        .unwrap();
+    let ours = Dataset::parse(&bytes).unwrap();
+    let classes: Vec<_> = (0..4).map(|sample| ours.label(sample)).collect();
+    let wanted = [9, 2, 1, 0].map(|class| Some(Label::Class(class)));
+    assert_eq!(format!("{classes:?}"), format!("{wanted:?}"));
+    asked.name = "again".to_owned();
+    fs::write(&labels, "label\n-1\n2\n1\n0\n").unwrap();
+    assert!(sentence(dir.path(), &asked).contains("label -1: classes are counted from 0"));
+    fs::write(&labels, "label\n1\n2\n1\n0\n").unwrap();
+    x[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&pictures, npy("<f4", &shape, &x)).unwrap();
+    assert!(sentence(dir.path(), &asked).contains("sample 0 holds a value that is not finite"));
 }
 
 #[test]

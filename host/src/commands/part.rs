@@ -255,7 +255,7 @@ fn log_sink(
 ) -> Option<Sink> {
     let elf = match (elf, &reached.virtual_board) {
         (Some(elf), _) => elf.to_owned(),
-        (None, Some(_)) => std::env::current_exe().ok()?,
+        (None, Some(_)) => "/proc/self/exe".into(),
         (None, None) => return None,
     };
     let sink = Strings::load(&elf)

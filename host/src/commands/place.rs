@@ -6,6 +6,7 @@ use anyhow::Result;
 use scalebench::port::Port;
 use scalebench::virtual_board::{Setup, VirtualBoard};
 use scalebench_boards::{Board, BoardError, Kind};
+use scalebench_runner::serial::SPEEDS;
 use std::path::PathBuf;
 
 /// A port, open, and what is behind it.
@@ -128,6 +129,14 @@ pub(crate) fn reach(place: &Place) -> Result<Reached> {
             return Err(BoardError::NoPort { board: board.name }.into());
         }
         None => {
+            let known = SPEEDS.map(|(speed, _)| speed);
+            if !known.contains(&baud) {
+                return Err(Wrong(format!(
+                    "no Linux terminal has {baud} baud: choose one of {}",
+                    known.map(|speed| speed.to_string()).join(", ")
+                ))
+                .into());
+            }
             let mut setup = Setup::local(baud)?;
             if let Some(store) = &place.store {
                 setup.store.clone_from(store);

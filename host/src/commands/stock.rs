@@ -2,12 +2,13 @@
 
 use super::out;
 use crate::cli::{Choice, StockArgs};
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use scalebench::plan::{self, Plan, Thoroughness, Wishes};
 use scalebench::provision::Sources;
 use scalebench::{text, units, virtual_board};
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use scalebench_core::board::Store as _;
+use scalebench_runner::store::{Folder, sha256};
+use scalebench_wire::message::ArtefactState;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,37 +29,39 @@ pub(super) fn sources(choice: &Choice, models: Option<&Path>) -> Result<Sources>
     Ok(Plan::new(&wishes, &families)?.sources(&families))
 }
 
+/// Fills a store as the runner itself does: resumed, locked, checked by hash, and under a file's name only when whole.
 pub(super) fn stock(args: &StockArgs, models: Option<&Path>) -> Result<ExitCode> {
-    let store = args.store.clone();
-    let store = store.unwrap_or_else(virtual_board::default_store);
-    let remedy = |path: &Path| {
-        format!(
-            "{}: make room, or choose another folder with --store",
-            path.display()
-        )
-    };
-    fs::create_dir_all(&store).with_context(|| remedy(&store))?;
+    let sources = sources(&args.choice, models)?;
+    let root = args.store.clone();
+    let root = root.unwrap_or_else(virtual_board::default_store);
+    let shown = text::escaped(&root.display().to_string());
+    let mut store = Folder::new(root).map_err(|source| {
+        anyhow!("{shown} cannot be a store: {source}: choose another folder with --store")
+    })?;
     let (mut put, mut bytes) = (0, 0);
-    for (sha256, source) in sources(&args.choice, models)? {
-        let path = store.join(&sha256);
-        if path.exists() {
+    for source in sources.values() {
+        let content = source.read()?;
+        let digest = sha256(&content);
+        // What is there is taken only as what it should be; a damaged file is removed.
+        if store.open(digest) {
+            store.close();
             continue;
         }
-        let content = source.read()?;
-        // Never half a file under a whole one's name. Not `.part`: that is an upload's.
-        let coming = tempfile::Builder::new()
-            // For the runner's user to read, who need not be this one.
-            .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(&store)
-            .with_context(|| remedy(&store))?;
-        fs::write(coming.path(), &content).with_context(|| remedy(&path))?;
-        coming.persist(&path).with_context(|| remedy(&path))?;
+        let length = content.len() as u64;
+        let taken = store.begin(digest, length, 0) && store.append(&content);
+        if !taken || store.commit().2 != ArtefactState::Complete {
+            return Err(anyhow!(
+                "{shown} does not take {} ({}): make room in it, see that it can be written and that no runner is at it, or \
+                 choose another folder with --store",
+                text::escaped(&source.path.display().to_string()),
+                units::bytes(length)
+            ));
+        }
         put += 1;
-        bytes += content.len() as u64;
+        bytes += length;
     }
     out::line(format!(
-        "{}: {} put in ({}), the others were there",
-        text::escaped(&store.display().to_string()),
+        "{shown}: {} put in ({}), the others were there",
         text::counted(put, "file"),
         units::bytes(bytes),
     ))?;

@@ -71,7 +71,8 @@ impl Setup {
     /// The path of this executable is not to be had.
     pub fn local(baud: u32) -> io::Result<Self> {
         Ok(Self {
-            program: std::env::current_exe()?,
+            // This very program, also when its file has been replaced by the time that the board restarts.
+            program: format!("/proc/{}/exe", std::process::id()).into(),
             arguments: vec!["__runner".into()],
             baud,
             store: default_store(),

@@ -33,7 +33,7 @@ BATCH = 128
 def load():
     """Training images and labels, evaluation images and labels, number of test images left out.
 
-    The split is the data set's own. From its 10,000 test images the evaluation set takes 200 of each
+    The split is the data set's own. From its 10,000 test images the evaluation set takes 100 of each
     class, those with the smallest SHA-256 of their pixels, leaving out every image that also occurs
     in the training half or twice in the test half. Classes alternate, so that every prefix is balanced.
     """

@@ -86,9 +86,12 @@ name = "image"
 shape = [{resolution}, {resolution}, 1]
 '''
 
-    variants = []
+    variants, before = [], family.present(FOLDER) if asked.add else {}
     for size in fashion.SIZES:
         name, resolution, width, depth, squeeze_excite = size
+        if name in before:
+            variants.append(before[name])
+            continue
         weights = HERE / ".work" / f"{name}.weights.h5"
         weights.parent.mkdir(exist_ok=True)
         if not (asked.keep and weights.exists()):

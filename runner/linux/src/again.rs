@@ -33,12 +33,12 @@ impl Again {
     /// # Errors
     /// When the system does not tell where this program is.
     pub fn command(&self) -> io::Result<Command> {
-        let program = program()?;
         let mut command = match self.emulator.as_slice() {
-            [] => Command::new(program),
+            [] => Command::new(running()?),
             [emulator, words @ ..] => {
                 let mut command = Command::new(emulator);
-                command.args(words).arg(program);
+                // Its own `/proc/self/exe` is the emulator.
+                command.args(words).arg(std::env::current_exe()?);
                 command
             }
         };
@@ -52,7 +52,7 @@ impl Again {
 }
 
 /// Where this very program is started from: its file, unless another has taken that one's place since.
-fn program() -> io::Result<PathBuf> {
+fn running() -> io::Result<PathBuf> {
     let file = std::env::current_exe()?;
     let identity = |path: &Path| {
         fs::metadata(path)

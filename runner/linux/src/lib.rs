@@ -8,6 +8,7 @@
 //! | [`again`] | this program, started once more |
 //! | [`store`] | artefacts on disk, by hash |
 //! | [`rails`] | power sensors, each read by a thread of its own |
+//! | [`heap`] | what memory the engine takes |
 //! | [`vitals`] | frequency and temperature from `/sys`, memory from the heap |
 //! | [`log`] | defmt frames, kept until the session sends them |
 //! | [`identity`] | what this board is |
@@ -23,6 +24,7 @@ pub mod clock;
 pub mod counters;
 pub mod engine;
 pub mod governor;
+pub mod heap;
 pub mod identity;
 pub mod init;
 pub mod knobs;
@@ -41,12 +43,6 @@ pub use options::main;
 
 /// Name of the hidden subcommand under which the host tool carries this runner.
 pub const SUBCOMMAND: &str = "__runner";
-
-/// The heap, counted to the byte. A program that carries the runner makes it its `#[global_allocator]`, else no memory is
-/// known.
-pub use peak_alloc::PeakAlloc as Heap;
-/// The only one.
-pub const HEAP: Heap = peak_alloc::PeakAlloc;
 
 use scalebench_core::board::Board;
 

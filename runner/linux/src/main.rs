@@ -1,7 +1,9 @@
 //! `scalebench-runner`: see the library.
 
+use scalebench_runner::heap::Heap;
+
 #[global_allocator]
-static HEAP: scalebench_runner::Heap = scalebench_runner::HEAP;
+static HEAP: Heap = Heap;
 
 fn main() -> std::process::ExitCode {
     if scalebench_runner::init::is_first() {

@@ -2,13 +2,31 @@
 
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::termios::{self, OptionalActions};
+use nix::sys::termios::{self, BaudRate, SetArg};
 use scalebench_core::board::Line;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+/// Speeds a Linux tty knows by name.
+pub const SPEEDS: [(u32, BaudRate); 14] = [
+    (9_600, BaudRate::B9600),
+    (19_200, BaudRate::B19200),
+    (38_400, BaudRate::B38400),
+    (57_600, BaudRate::B57600),
+    (115_200, BaudRate::B115200),
+    (230_400, BaudRate::B230400),
+    (460_800, BaudRate::B460800),
+    (500_000, BaudRate::B500000),
+    (921_600, BaudRate::B921600),
+    (1_000_000, BaudRate::B1000000),
+    (1_500_000, BaudRate::B1500000),
+    (2_000_000, BaudRate::B2000000),
+    (3_000_000, BaudRate::B3000000),
+    (4_000_000, BaudRate::B4000000),
+];
 
 /// A serial port.
 #[derive(Debug)]
@@ -20,7 +38,7 @@ impl Serial {
     /// Opens `path` raw, eight bits, no parity, one stop bit, no flow control.
     ///
     /// # Errors
-    /// When there is no such tty, or it has no speed `baud`.
+    /// When there is no such tty, or `baud` is not in [`SPEEDS`].
     pub fn open(path: &Path, baud: u32) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
@@ -29,13 +47,13 @@ impl Serial {
             .open(path)?;
         let mut serial = Self { file };
         let mut settings = termios::tcgetattr(&serial.file)?;
-        settings.make_raw();
-        settings.control_modes |= termios::ControlModes::CLOCAL | termios::ControlModes::CREAD;
-        termios::tcsetattr(&serial.file, OptionalActions::Now, &settings)?;
+        termios::cfmakeraw(&mut settings);
+        settings.control_flags |= termios::ControlFlags::CLOCAL | termios::ControlFlags::CREAD;
+        termios::tcsetattr(&serial.file, SetArg::TCSANOW, &settings)?;
         if !serial.set_baud(baud) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("it has no speed of {baud} baud"),
+                format!("{baud} is no speed of a Linux tty"),
             ));
         }
         Ok(serial)
@@ -93,7 +111,7 @@ impl Write for Serial {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(termios::tcdrain(&self.file)?)
+        termios::tcdrain(&self.file).map_err(Into::into)
     }
 }
 
@@ -107,14 +125,17 @@ impl WriteReady for Serial {
 
 impl Line for Serial {
     fn set_baud(&mut self, baud: u32) -> bool {
-        let set = || -> rustix::io::Result<bool> {
-            let mut settings = termios::tcgetattr(&self.file)?;
-            settings.set_speed(baud)?;
-            termios::tcsetattr(&self.file, OptionalActions::Drain, &settings)?;
-            // A driver takes the nearest it has, and does not complain.
-            Ok(termios::tcgetattr(&self.file)?.output_speed() == baud)
+        let Some(&(_, speed)) = SPEEDS.iter().find(|(known, _)| *known == baud) else {
+            return false;
         };
-        set().unwrap_or(false)
+        termios::tcgetattr(&self.file)
+            .and_then(|mut settings| {
+                // As cfsetspeed(3) does, which old C libraries lack under the name that new ones link.
+                settings.control_flags -= termios::ControlFlags::CBAUD;
+                settings.control_flags |= termios::ControlFlags::from_bits_retain(speed as _);
+                termios::tcsetattr(&self.file, SetArg::TCSADRAIN, &settings)
+            })
+            .is_ok()
     }
 
     fn wait(&mut self, micros: u64) {

@@ -1,7 +1,7 @@
 //! Frequency, temperature and throttling from `/sys`, memory from the heap that is counted.
 
-use crate::HEAP;
 use crate::governor::Governor;
+use crate::heap::Heap;
 use nix::sched::{CpuSet, sched_getcpu};
 use scalebench_boards::Thermal;
 use scalebench_core::board::Vitals;
@@ -74,12 +74,12 @@ impl Vitals for Linux {
     }
 
     fn watch_memory(&mut self) -> u64 {
-        HEAP.reset_peak_usage();
-        HEAP.current_usage() as u64
+        Heap.watch();
+        Heap.held() as u64
     }
 
     fn peak_memory(&mut self) -> u64 {
-        HEAP.peak_usage() as u64
+        Heap.most() as u64
     }
 
     fn set_governor(&mut self, name: &str) -> (Option<Name>, Option<Text>) {
