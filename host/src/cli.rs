@@ -171,7 +171,7 @@ Examples
         the runner serves the board's serial port until this is ended
     scalebench deploy --board raspberry-pi-4 --ssh pi@raspberrypi.local --channel
         the same without a serial cable, over ssh
-    scalebench deploy --board raspberry-pi-4 --ssh pi@raspberrypi.local --family bert-miniatures --precision int8
+    scalebench deploy --board raspberry-pi-4 --ssh pi@raspberrypi.local --family gloss-bert --precision int8
         what such a run needs is copied too, and need not go over the serial line: 90 s a megabyte at 115,200 baud";
 
 const LINK: &str = "\

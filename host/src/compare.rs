@@ -243,7 +243,8 @@ fn label(one: &Measured) -> String {
 /// The logarithms of the windows' medians are compared. Better or worse only if Welch's whole interval
 /// lies beyond the threshold and the exact permutation test sees a difference too, so that no single
 /// odd window makes a verdict. Same if the whole interval lies within it. So the noise of the windows
-/// widens what cannot be told, never what is called a change.
+/// widens what cannot be told, never what is called a change. So does a step of the clock: medians move in
+/// such steps, all windows at once, so that their scatter does not tell.
 fn latency(a: &Measured, b: &Measured, threshold: f64) -> Option<Judged> {
     if a.unstated.time || b.unstated.time {
         return None; // numbers without a unit, and without windows
@@ -251,7 +252,12 @@ fn latency(a: &Measured, b: &Measured, threshold: f64) -> Option<Judged> {
     let logs = |one: &Measured| -> Vec<f64> { one.window_medians.iter().map(|v| v.ln()).collect() };
     let (before, after) = (logs(a), logs(b));
     let (from, to) = (a.cost(Cost::Latency)?, b.cost(Cost::Latency)?);
-    let difference = welch(&before, &after);
+    let step = a.clock_step_ns.max(b.clock_step_ns) / from.min(to);
+    let mut difference = welch(&before, &after);
+    if let Some(d) = difference.as_mut().filter(|d| d.value != 0.0) {
+        d.interval.low -= step.ln_1p();
+        d.interval.high += step.ln_1p();
+    }
     let asked = (1.0 + threshold).ln();
     let agreed = permutation(&before, &after).is_some_and(|p| p <= Q);
     let verdict = match difference {
@@ -418,6 +424,7 @@ mod tests {
     use super::*;
     use crate::example;
     use crate::scaling::tests::{Noise, drawing, variant};
+    use std::slice;
 
     /// Ten variants whose latencies are `factor` times what they should be, each run with an offset.
     fn run(factor: f64, window_noise: f64, run_noise: f64, random: &mut Noise) -> Vec<Measured> {
@@ -432,6 +439,23 @@ mod tests {
     fn latencies(comparison: &Comparison, verdict: Verdict) -> usize {
         let of = |one: &&Judged| one.of == Of::Latency && one.verdict == verdict;
         comparison.judged.iter().filter(of).count()
+    }
+
+    #[test]
+    fn a_step_of_the_clock_is_no_change() {
+        let mut random = Noise::new(6);
+        let mut at = |ns: f64| Measured {
+            clock_step_ns: 20.0,
+            ..variant("v", ns / 1e6, 0.9, 0.0, &mut random)
+        };
+        let verdict = |from: &Measured, to: &Measured| {
+            let compared = compare_measured(slice::from_ref(from), slice::from_ref(to), 0.05);
+            compared.judged[0].verdict
+        };
+        let (before, next, far) = (at(144.0), at(160.0), at(240.0));
+        assert_eq!(verdict(&before, &next), Verdict::CannotTell);
+        assert_eq!(verdict(&before, &far), Verdict::Worse);
+        assert_eq!(verdict(&before, &before), Verdict::Same);
     }
 
     #[test]

@@ -49,8 +49,9 @@ fn main() -> ExitCode {
         Command::Rails(args) => commands::rails::rails(&args),
         Command::Completions { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "scalebench", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "scalebench", &mut script);
+            commands::out::bytes(&script).map(|()| ExitCode::SUCCESS)
         }
     };
     result.unwrap_or_else(|error| {

@@ -9,9 +9,10 @@ use scalebench_models::ModelsError;
 use scalebench_runner::init;
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 /// Names a program to use instead of `ssh`.
 const PROGRAM: &str = "SCALEBENCH_SSH";
@@ -21,6 +22,8 @@ const RUNNER: &str = "scalebench-runner";
 const FAREWELLS: [u8; 2] = [init::POWER_OFF, init::REBOOT];
 const BOARD_FILE: &str = "board.toml";
 const STORE: &str = "store";
+/// Bytes of a board's answer: hashes, names, the end of a complaint.
+const MOST_SAID: u64 = 4096;
 
 /// Why the runner is not on the board.
 #[derive(Debug, thiserror::Error)]
@@ -103,13 +106,21 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(SshError::Start)?;
-        let fed = child.stdin.take().map(|mut stdin| stdin.write_all(input));
-        let output = child.wait_with_output().map_err(SshError::Start)?;
-        if output.status.success() && !matches!(fed, Some(Err(_))) {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        // At the same time, since a board may say much before it reads.
+        let (fed, out, err) = thread::scope(|scope| {
+            let fed = scope.spawn(|| stdin.map(|mut stdin| stdin.write_all(input)));
+            let err = scope.spawn(|| bounded(stderr));
+            let out = bounded(stdout);
+            let fed = fed.join().unwrap_or(None);
+            (fed, out, err.join().unwrap_or_default())
+        });
+        let status = child.wait().map_err(SshError::Start)?;
+        if status.success() && !matches!(fed, Some(Err(_))) {
+            return Ok(out.trim().to_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+        let last = err.lines().map(str::trim).rfind(|line| !line.is_empty());
         Err(SshError::Failed {
             host: self.name.clone(),
             doing,
@@ -118,6 +129,17 @@ impl Host {
             }),
         })
     }
+}
+
+/// The first of what a program says, as text; the rest is read and dropped.
+fn bounded(pipe: Option<impl io::Read>) -> String {
+    let mut said = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // What was read before an error is what there is.
+        let read = pipe.by_ref().take(MOST_SAID).read_to_end(&mut said);
+        let _ = read.and_then(|_| io::copy(&mut pipe, &mut io::sink()).map(drop));
+    }
+    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// A runner copied to a board.
@@ -140,7 +162,9 @@ impl<'a> Deployment<'a> {
     ) -> Result<Self, SshError> {
         let folder = host.run("making a folder", "mktemp -d /tmp/scalebench.XXXXXXXX", &[])?;
         let name = folder.strip_prefix("/tmp/scalebench.");
-        if !name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric())) {
+        let plain =
+            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric());
+        if !name.is_some_and(plain) {
             return Err(SshError::Failed {
                 host: host.name.clone(),
                 doing: "making a folder",

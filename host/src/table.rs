@@ -6,7 +6,7 @@ use crate::plan::PlannedTrial;
 use crate::published::Source;
 use crate::results::{GovernorResult, Latency, Status, TrialResult};
 use crate::store::RunFile;
-use crate::{text, units};
+use crate::{stats, text, units};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 use scalebench_models::Precision;
 use std::collections::BTreeMap;
@@ -324,7 +324,9 @@ pub fn remarks(file: &RunFile, refusals: &BTreeMap<u32, String>) -> Vec<String> 
         .chain(governor_remark(file))
         .chain(power_remarks(file))
         .chain(own_answers(file))
+        .chain(partial(file))
         .chain(agreement(file))
+        .chain(shared(file))
         .chain(seeded(file))
         .chain(timed(file))
         .collect()
@@ -340,6 +342,46 @@ fn own_answers(file: &RunFile) -> Option<String> {
         format!(
             "{}: the golden vectors are the engine's own answers on the machine that added them, no reference's",
             labels.join(", ")
+        )
+    })
+}
+
+/// Which variants were scored on a part of their evaluation set, as the quick plan does with costly ones.
+fn partial(file: &RunFile) -> Option<String> {
+    let parts: Vec<String> = ordered(file)
+        .into_iter()
+        .filter(|(planned, _)| planned.samples > 0)
+        .filter_map(|(planned, result)| {
+            let samples = result.quality.as_ref()?.samples;
+            Some(format!("{} ({samples})", planned.label()))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| {
+        format!(
+            "scored on the first samples of the evaluation set only: {}; the plans default and full take all",
+            parts.join(", ")
+        )
+    })
+}
+
+/// How much longer a window takes, for each inference, than their median, before other work must have shared the processor.
+const SHARED: f64 = 1.5;
+
+/// Whether other work had the processor for a large part of most windows.
+fn shared(file: &RunFile) -> Option<String> {
+    let trials = file.results.trials.iter();
+    let mut ratios: Vec<f64> = trials
+        .flat_map(|trial| &trial.windows)
+        .filter(|window| window.void.is_none())
+        .filter_map(|window| Some(window.mean_ns / window.median_ns?))
+        .collect();
+    stats::sort(&mut ratios);
+    let typical = stats::median(&ratios)?;
+    (typical > SHARED).then(|| {
+        format!(
+            "other work shared the processor: half of the windows took {}× their median inference or more, so that medians, and \
+             percentiles all the more, are those of a busy machine",
+            units::three(typical)
         )
     })
 }

@@ -32,16 +32,19 @@ def builds(manifest):
 
 def compare(committed, again):
     """Differences of the metric by build, how many models are the same file, and sentences of what is wrong."""
+    if committed["name"] != again["name"]:
+        return {}, 0, [f"{again['name']} is another family than {committed['name']}"]
     metric = committed["quality"]["metric"]
     wrong = [f"{name} has other bytes" for name, digest in artefacts(committed).items() if artefacts(again).get(name) != digest]
     now, off, same = dict(builds(again)), {}, 0
+    wrong += [f"{name} is made by the recipe, and not committed" for name in now.keys() - dict(builds(committed)).keys()]
     for name, was in builds(committed):
         if name not in now:
             wrong.append(f"{name} was not made again")
             continue
         same += was["model"]["sha256"] == now[name]["model"]["sha256"]
         off[name] = abs(was["quality"][metric] - now[name]["quality"][metric])
-        if off[name] > MARGIN[metric]:
+        if not off[name] <= MARGIN[metric]:
             wrong.append(f"{name}: {metric} was {was['quality'][metric]} and is {now[name]['quality'][metric]}")
     return off, same, wrong
 
@@ -49,14 +52,17 @@ def compare(committed, again):
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    committed, again = (tomllib.loads((pathlib.Path(folder) / "family.toml").read_text()) for folder in sys.argv[1:])
+    paths = [pathlib.Path(folder) / "family.toml" for folder in sys.argv[1:]]
+    if absent := [path for path in paths if not path.is_file()]:
+        sys.exit(f"{absent[0]} is not there: name the folders of two families")
+    committed, again = (tomllib.loads(path.read_text()) for path in paths)
     off, same, wrong = compare(committed, again)
     for sentence in wrong:
         print(f"WRONG {sentence}")
     metric = committed["quality"]["metric"]
     print(
         f"{len(artefacts(committed))} data files compared, {same} of {len(off)} models the same to the bit, "
-        f"{metric} off by at most {max(off.values()):.6f}, allowed is {MARGIN[metric]}"
+        f"{metric} off by at most {max(off.values(), default=float('nan')):.6f}, allowed is {MARGIN[metric]}"
     )
     sys.exit(bool(wrong))
 

@@ -13,7 +13,7 @@ pub(crate) mod lists;
 mod live;
 pub(crate) mod mlperf_tiny;
 mod models;
-mod out;
+pub(crate) mod out;
 mod part;
 pub(crate) mod pick;
 mod place;

@@ -155,6 +155,9 @@ pub struct Measured {
     pub instructions: Option<f64>,
     /// Medians of the windows that count, nanoseconds.
     pub window_medians: Vec<f64>,
+    /// A step of the clock that they were measured with, nanoseconds: medians move in such steps. Zero where unknown.
+    #[serde(default)]
+    pub clock_step_ns: f64,
     /// What the source of published figures leaves open.
     #[serde(default, skip_serializing_if = "Unstated::is_nothing")]
     pub unstated: Unstated,
@@ -227,11 +230,11 @@ pub fn measured(file: &RunFile) -> Vec<Measured> {
     crate::table::ordered(file)
         .into_iter()
         .filter_map(|(planned, result)| {
-            one(
-                planned,
-                result,
-                complexity(planned, file.plan.trials.iter()),
-            )
+            let complexity = complexity(planned, file.plan.trials.iter());
+            let mut one = one(planned, result, complexity)?;
+            let board = file.results.board.as_ref();
+            one.clock_step_ns = board.map_or(0.0, |board| board.resolution_ns);
+            Some(one)
         })
         .collect()
 }
@@ -268,7 +271,7 @@ fn one(planned: &PlannedTrial, result: &TrialResult, complexity: f64) -> Option<
     let known = counted.into_iter().filter(|(_, count)| *count > 0);
     costs.extend(known.map(|(cost, count)| (cost, Figure::exact(count as f64))));
     if let Some(bytes) = result.peak_bytes {
-        // Pages come and go between runs: a single figure has no interval.
+        // Counted once a trial: a single figure has no interval.
         let (value, interval) = (bytes as f64, None);
         costs.insert(Cost::Memory, Figure { value, interval });
     }
@@ -300,6 +303,7 @@ fn one(planned: &PlannedTrial, result: &TrialResult, complexity: f64) -> Option<
         energy_tier: result.energy.as_ref().map(|energy| energy.tier.clone()),
         instructions: result.counts.and_then(|counts| counts.instructions),
         window_medians,
+        clock_step_ns: 0.0,
         unstated: planned.unstated,
     })
 }

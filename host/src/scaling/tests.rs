@@ -60,6 +60,7 @@ pub(crate) fn variant(name: &str, ms: f64, top1: f64, noise: f64, random: &mut N
         energy_tier: None,
         instructions: None,
         window_medians,
+        clock_step_ns: 0.0,
         unstated: Default::default(),
     }
 }
