@@ -22,6 +22,7 @@ struct Answer<'a> {
     confidence: f64,
     variant: &'a Measured,
     limits: &'a [scalebench::scaling::pick::Kept],
+    as_good: Option<&'a Measured>,
     smaller: Option<&'a Measured>,
     larger: Option<&'a Measured>,
 }
@@ -117,13 +118,14 @@ fn answered(args: &PickArgs, dir: &Path, file: &RunFile) -> Result<(Vec<serde_js
         };
         all_fit &= picked.is_ok();
         if args.json {
-            let (chosen, smaller, larger) = match &picked {
+            let (chosen, as_good, smaller, larger) = match &picked {
                 Ok(picked) => (
                     &picked.chosen,
+                    picked.as_good.as_ref(),
                     picked.smaller.as_ref(),
                     picked.larger.as_ref(),
                 ),
-                Err(nearest) => (nearest, None, None),
+                Err(nearest) => (nearest, None, None, None),
             };
             answers.push(serde_json::to_value(Answer {
                 family: name,
@@ -131,6 +133,7 @@ fn answered(args: &PickArgs, dir: &Path, file: &RunFile) -> Result<(Vec<serde_js
                 confidence: chosen.confidence(),
                 variant: chosen.variant,
                 limits: &chosen.limits,
+                as_good: as_good.map(|choice| choice.variant),
                 smaller: smaller.map(|choice| choice.variant),
                 larger: larger.map(|choice| choice.variant),
             })?);
@@ -161,6 +164,13 @@ fn say(name: &str, picked: &Picked<'_>) -> Result<()> {
         )
     };
     out::line(words)?;
+    if let Some(choice) = &picked.as_good {
+        out::line(format!(
+            "  as good within its uncertainty, and faster: {}, {}",
+            choice.variant.name(),
+            change(chosen, choice.variant)
+        ))?;
+    }
     match &picked.larger {
         Some(choice) => out::line(format!(
             "  next better:  {}, {}{}",

@@ -58,6 +58,9 @@ impl Choice<'_> {
 pub struct Picked<'a> {
     /// The best quality that keeps every limit; of equal quality the fastest.
     pub chosen: Choice<'a>,
+    /// The fastest that keeps every limit and is as good within the uncertainty of `chosen`, where that is another: what the
+    /// report ships, where nothing is limited.
+    pub as_good: Option<Choice<'a>>,
     /// The next cheaper on the front of latency.
     pub smaller: Option<Choice<'a>>,
     /// The next better on it.
@@ -96,11 +99,22 @@ pub fn pick<'a>(
     };
     let front = front(variants, &[Cost::Latency]);
     let at = latency(chosen.variant);
+    let enough = chosen.variant.quality.interval.map(|interval| {
+        let direction = chosen.variant.direction;
+        turned(direction, interval.low).min(turned(direction, interval.high))
+    });
+    let as_good = variants
+        .iter()
+        .filter(|one| enough.is_some_and(|enough| one.good() >= enough) && latency(one) < at)
+        .map(|one| judge(one, limits))
+        .filter(Choice::fits)
+        .min_by(|a, b| latency(a.variant).total_cmp(&latency(b.variant)));
     let below = |one: &&&Measured| latency(one) < at && one.good() < chosen.variant.good();
     let above = |one: &&&Measured| one.good() > chosen.variant.good();
     let smaller = front.iter().rev().find(below).map(|one| judge(one, limits));
     let larger = front.iter().find(above).map(|one| judge(one, limits));
     Some(Ok(Picked {
+        as_good,
         smaller,
         larger,
         chosen,

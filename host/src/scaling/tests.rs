@@ -266,13 +266,18 @@ fn picks_the_best_that_keeps_every_limit_and_says_how_sure_it_is() {
     };
     let picked = pick(&variants, &limits(5.0, Some(0.8))).unwrap().unwrap();
     assert_eq!(picked.chosen.variant.variant, "d");
-    assert_eq!(picked.smaller.unwrap().variant.variant, "b");
+    assert_eq!(picked.smaller.as_ref().unwrap().variant.variant, "b");
+    assert_eq!(picked.as_good, None, "b is worse beyond d's uncertainty");
     assert_eq!(picked.larger.unwrap().variant.variant, "e");
     assert!(
         picked.chosen.confidence() > 0.99,
         "{:?}",
         picked.chosen.limits
     );
+    let open = pick(&variants, &limits(100.0, None)).unwrap().unwrap();
+    assert_eq!(open.chosen.variant.variant, "f");
+    let as_good = open.as_good.expect("e is within f's uncertainty");
+    assert_eq!(as_good.variant.variant, "e");
     // The same variant at its very limit is a coin toss.
     let at_limit = all[3].cost(Cost::Latency).unwrap() / 1e6;
     let picked = pick(&variants, &limits(at_limit, None)).unwrap().unwrap();
