@@ -179,9 +179,19 @@ fn read_through_the_kernel(bench: &Bench, more: &[&str]) {
     assert_eq!(results["rails"][0]["tier"], "simulated", "{results}");
     let trial = &results["trials"][0];
     assert_eq!(trial["energy"]["tier"], "simulated", "{trial}");
+    let windows = trial["windows"].as_array().expect("windows");
+    let (sound, void): (Vec<&Value>, Vec<&Value>) =
+        windows.iter().partition(|window| window["void"].is_null());
+    // Whoever else has the host's processor leaves a gap of tenths of a second in the emulator's time now and then. That
+    // such a window is void is right; nothing else may be the reason.
+    assert!(sound.len() >= 2, "{trial}");
+    for window in void {
+        println!("{}", window["void"]);
+        let reason = window["void"].as_str().unwrap_or_default();
+        assert!(reason.contains("readings with a gap of"), "{window}");
+    }
     let mut readings = 0;
-    for window in trial["windows"].as_array().expect("windows") {
-        assert_eq!(window["void"], Value::Null, "{window}");
+    for window in sound {
         let rail = &window["rails"][0];
         let seconds = (number(&window["end"]) - number(&window["begin"])) / 1e9;
         let (energy, stated) = (
@@ -199,7 +209,7 @@ fn read_through_the_kernel(bench: &Bench, more: &[&str]) {
         assert!((0.005..0.02).contains(&ratio), "{window}");
         readings += rail["readings"].as_u64().expect("a count");
     }
-    assert!(readings > 3 * 20, "{readings}");
+    assert!(readings > 2 * 20, "{readings}");
     let report = fs::read_to_string(folder.join("report.html")).unwrap();
     for surface in [&said.out, &report] {
         let surface = surface.to_lowercase();
