@@ -6,8 +6,7 @@
 use crate::provision::Sources;
 use crate::virtual_board::Pty;
 use scalebench_models::ModelsError;
-use scalebench_runner::init;
-use sha2::{Digest as _, Sha256};
+use scalebench_runner::{init, store};
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
@@ -181,11 +180,7 @@ impl<'a> Deployment<'a> {
 
     fn fill(&self, runner: &[u8], board_file: &[u8], stock: &Sources) -> Result<(), SshError> {
         for (file, bytes) in [(RUNNER, runner), (BOARD_FILE, board_file)] {
-            let ours: String = Sha256::digest(bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            self.put(file, bytes, &ours)?;
+            self.put(file, bytes, &store::sha256(bytes).to_string())?;
         }
         let script = format!("mkdir {}/{STORE}", self.folder);
         self.host.run("making the store", &script, &[])?;

@@ -2,12 +2,13 @@
 
 use super::out;
 use crate::cli::{Choice, StockArgs};
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use scalebench::plan::{self, Plan, Thoroughness, Wishes};
 use scalebench::provision::Sources;
 use scalebench::{text, units, virtual_board};
 use scalebench_core::board::Store as _;
-use scalebench_runner::store::{Folder, sha256};
+use scalebench_runner::store::Folder;
+use scalebench_wire::Digest;
 use scalebench_wire::message::ArtefactState;
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,9 +40,10 @@ pub(super) fn stock(args: &StockArgs, models: Option<&Path>) -> Result<ExitCode>
         anyhow!("{shown} cannot be a store: {source}: choose another folder with --store")
     })?;
     let (mut put, mut bytes) = (0, 0);
-    for source in sources.values() {
+    for (sha256, source) in sources {
+        // Compared with it already.
         let content = source.read()?;
-        let digest = sha256(&content);
+        let digest = Digest::from_hex(&sha256).context("a manifest's hash is no SHA-256")?;
         // What is there is taken only as what it should be; a damaged file is removed.
         if store.open(digest) {
             store.close();

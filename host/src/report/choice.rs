@@ -4,6 +4,7 @@ use super::Row;
 use super::scaling::gained;
 use crate::analysis::FamilyAnalysis;
 use crate::scaling::steps::Step;
+use crate::scaling::worse_end;
 use crate::stats::pareto;
 use crate::units;
 use maud::{Markup, html};
@@ -175,10 +176,9 @@ fn good(row: &Row<'_>) -> Option<f64> {
 /// interval or, without one, a twentieth of the family's range below it.
 fn enough(best: &Row<'_>, value: f64, measured: &[(usize, f64, f64)]) -> f64 {
     let interval = best.1.quality.as_ref().and_then(|quality| quality.interval);
-    match (interval, best.0.direction) {
-        (Some(interval), Direction::Higher) => interval.low,
-        (Some(interval), Direction::Lower) => -interval.high,
-        (None, _) => {
+    match interval {
+        Some(interval) => worse_end(best.0.direction, interval),
+        None => {
             let worst = measured.iter().map(|m| m.2).fold(value, f64::min);
             value - (value - worst) / 20.0
         }

@@ -215,6 +215,13 @@ impl Measured {
     }
 }
 
+/// The worse end of an interval of quality, turned so that more is better: what is as good as that is as good within its
+/// uncertainty.
+#[must_use]
+pub fn worse_end(direction: Direction, interval: Interval) -> f64 {
+    turned(direction, interval.low).min(turned(direction, interval.high))
+}
+
 /// `value`, turned so that more is better.
 #[must_use]
 pub fn turned(direction: Direction, value: f64) -> f64 {

@@ -1,6 +1,6 @@
 //! Which variant to ship under limits.
 
-use super::{Cost, Figure, Measured, front, turned};
+use super::{Cost, Figure, Measured, front, turned, worse_end};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal};
 use std::collections::BTreeMap;
@@ -99,10 +99,8 @@ pub fn pick<'a>(
     };
     let front = front(variants, &[Cost::Latency]);
     let at = latency(chosen.variant);
-    let enough = chosen.variant.quality.interval.map(|interval| {
-        let direction = chosen.variant.direction;
-        turned(direction, interval.low).min(turned(direction, interval.high))
-    });
+    let interval = chosen.variant.quality.interval;
+    let enough = interval.map(|interval| worse_end(chosen.variant.direction, interval));
     let as_good = variants
         .iter()
         .filter(|one| enough.is_some_and(|enough| one.good() >= enough) && latency(one) < at)
